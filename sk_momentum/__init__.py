@@ -1,0 +1,14 @@
+"""Linear and logistic regression by gradient descent with momentum, for scikit-learn."""
+
+from ._linear import MomentumLinearRegressor
+from ._logistic import MomentumLogisticClassifier
+from ._stopping import DivergenceWarning
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DivergenceWarning",
+    "MomentumLinearRegressor",
+    "MomentumLogisticClassifier",
+    "__version__",
+]

@@ -1,0 +1,139 @@
+"""What a fit says when it did not end well: which knob to change, and to what."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ._momentum import FixedMomentum, stable_limit, steady_state_factor
+from ._stopping import DivergenceWarning
+
+# A learning rate below this share of the stable limit is called slow.
+SLOW_SHARE = 0.25
+
+
+def stable_and_advised(estimator, geometry, rule, batch_size):
+    """The stable limit of the learning rate, and a value that is safe and quick.
+
+    In full batches half the limit: on a quadratic the middle of the stable range, where the
+    steepest direction converges fastest.  In mini-batches the limit is that
+    for the expected smoothness, and the value makes the steady-state step 1 / (2 L_B).
+    """
+    L = geometry.expected_smoothness(batch_size)[0]
+    if not L > 0:
+        return np.inf, 1.0
+    if not isinstance(rule, FixedMomentum):
+        # Nesterov's sequence, whose momentum tends to 1.
+        return stable_limit("nesterov", 1.0, L), 1 / L
+    kind, beta = rule.momentum_type, rule.momentum[0]
+    limit = float(stable_limit(kind, beta, L))
+    if batch_size >= geometry.objective.design.n_rows:
+        return limit, limit / 2
+    return limit, float(1 / (2 * L * steady_state_factor(kind, beta)))
+
+
+def rounded_down(value):
+    """Two significant digits, towards zero: advice that one can type."""
+    if not np.isfinite(value) or value <= 0:
+        return value
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(f"{np.floor(value / unit * (1 + 1e-12)) * unit:.3g}")
+
+
+def explain(estimator, outcome, *, geometry, rule, batch_size):
+    """Warn, once, if the outcome calls for it."""
+    message = None
+    category = ConvergenceWarning
+    if outcome.status == "diverged":
+        message = divergence_message(
+            estimator, outcome, geometry=geometry, rule=rule, batch_size=batch_size
+        )
+        category = DivergenceWarning
+    elif outcome.status == "max_iter" and estimator.tol:
+        message = unfinished_message(
+            estimator, outcome, geometry=geometry, rule=rule, batch_size=batch_size
+        )
+    elif outcome.status == "plateau" and outcome.best_iter == 0 and outcome.n_iter > 0:
+        limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
+        message = (
+            f"{name(estimator)}: the loss never fell below where it started in "
+            f"{outcome.n_iter} epochs; the coefficients are those of the start. "
+            f"learning_rate={estimator.learning_rate} is too large for batches of {batch_size} "
+            f"rows: {advice(estimator, advised)}."
+        )
+    if message is not None:
+        # explain <- fit <- all_or_nothing <- fit_context <- the caller
+        warnings.warn(message, category, stacklevel=5)
+
+
+def name(estimator):
+    """The class, as users know it."""
+    return type(estimator).__name__
+
+
+def advice(estimator, advised):
+    """Try a number, or leave it to us."""
+    text = f"try learning_rate={rounded_down(advised):g}"
+    return text if estimator.learning_rate == "auto" else text + ", or learning_rate='auto'"
+
+
+def divergence_message(estimator, outcome, *, geometry, rule, batch_size):
+    """How far the loss rose, the learning rate, the limit and the value to try."""
+    limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
+    loss = outcome.history["loss"]
+    used = estimator.learning_rate_
+    kind = rule.momentum_type if isinstance(rule, FixedMomentum) else "Nesterov's sequence"
+    where = "above" if used > limit else "not above"
+    unless = "" if used > limit else " (which holds for quadratics, mini-batches only on average)"
+    return (
+        f"{name(estimator)} diverged: the loss went from {loss[0]:.4g} to {loss[-1]:.4g} in "
+        f"{outcome.n_iter} epochs. learning_rate={used:g} is {where} {limit:.3g}, the stable "
+        f"limit for this data at momentum={estimator.momentum_:g} ({kind}){unless}: "
+        f"{advice(estimator, advised)}. The coefficients kept are those of epoch "
+        f"{outcome.best_iter}, the best before."
+    )
+
+
+def unfinished_message(estimator, outcome, *, geometry, rule, batch_size):
+    """max_iter came first: a larger learning rate where it is small, else more epochs."""
+    full_batch = batch_size >= geometry.objective.design.n_rows
+    limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
+    used = estimator.learning_rate_
+    if full_batch:
+        norm = outcome.history["gradient_norm"]
+        state = (
+            f"the gradient norm fell from {norm[0]:.3g} to {norm[-1]:.3g}, which is not yet "
+            f"tol={estimator.tol:g} times that of the null model"
+        )
+    else:
+        state = f"the loss has not stood still (within tol={estimator.tol:g}) long enough"
+    if estimator.learning_rate != "auto" and used < SLOW_SHARE * advised:
+        remedy = (
+            f"learning_rate={used:g} is small beside {limit:.3g}, the stable limit for this "
+            f"data: {advice(estimator, advised)}"
+        )
+    else:
+        remedy = f"try max_iter={10 * estimator.max_iter}"
+        if geometry.name is None:
+            remedy += (
+                ", or bring the columns to one scale (StandardScaler, or "
+                "preconditioner='diagonal' with learning_rate=1)"
+            )
+    return (
+        f"{name(estimator)} did not converge in max_iter={estimator.max_iter} epochs: "
+        f"{state}. To converge, {remedy}."
+    )
+
+
+def explain_undone(estimator, undone, *, geometry, rule, batch_size):
+    """Warn if steps of partial_fit were taken back."""
+    if not undone:
+        return
+    limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
+    message = (
+        f"{name(estimator)}: {undone} step(s) of partial_fit were not finite and were undone. "
+        f"learning_rate={estimator.learning_rate_:g} has a stable limit of {limit:.3g} on these "
+        f"rows: {advice(estimator, advised)}."
+    )
+    # explain_undone <- _partial_fit <- partial_fit <- all_or_nothing <- fit_context <- the caller
+    warnings.warn(message, DivergenceWarning, stacklevel=6)

@@ -1,0 +1,462 @@
+"""What both estimators share: parameters, fit and partial_fit, from rows to fitted attributes."""
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import wraps
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._advice import explain, explain_undone
+from ._compat import Interval, SparseCoefMixin, StrOptions, check_weights, fit_context
+from ._descent import Plan, descend
+from ._design import make_design
+from ._momentum import MOMENTUM_TYPES, Guarded, make_rule
+from ._objective import Objective
+from ._penalty import ElasticNet
+from ._preconditioner import (
+    GEOMETRIES,
+    Diagonal,
+    Identity,
+    StreamedBound,
+    choose_preconditioner,
+)
+
+# How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
+STREAM = {
+    "max_iter": 1,
+    "tol": 0.0,
+    "early_stopping": False,
+    "shuffle": False,
+    "streaming": True,
+}
+
+
+def all_or_nothing(method):
+    """A call that raises leaves the estimator as it was."""
+
+    @wraps(method)
+    def wrapper(self, *args, **kwargs):
+        before = dict(self.__dict__)
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return wrapper
+
+
+@dataclass
+class Rows:
+    """Rows ready for training: X, encoded targets (n_rows, ...), weights > 0."""
+
+    X: object
+    y: np.ndarray
+    weights: np.ndarray
+
+    def take(self, index):
+        """The rows ``index``."""
+        return Rows(self.X[index], self.y[index], self.weights[index])
+
+    def of_positive_weight(self):
+        """Without the rows of weight 0; the same object where there are none."""
+        return self if self.weights.all() else self.take(np.flatnonzero(self.weights))
+
+
+class BaseMomentum(SparseCoefMixin, BaseEstimator):
+    """Gradient descent with momentum on a linear model.
+
+    Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`, and how the coefficients are laid out: `_set_coefficients`.
+    """
+
+    _parameter_constraints: dict = {
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "momentum": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "momentum_type": [StrOptions(set(MOMENTUM_TYPES))],
+        "preconditioner": [StrOptions({"auto", "diagonal", "full"}), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "schedule": [StrOptions({"constant", "invscaling", "cosine", "adaptive"}), callable],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "shuffle": ["boolean"],
+        "average": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        learning_rate="auto",
+        momentum="auto",
+        *,
+        momentum_type="ema",
+        preconditioner="auto",
+        batch_size=None,
+        schedule="constant",
+        alpha=1e-4,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        n_iter_no_change=5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        shuffle=True,
+        average=False,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.momentum_type = momentum_type
+        self.preconditioner = preconditioner
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.shuffle = shuffle
+        self.average = average
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, float64 or float32 (other types become float64).
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets; several only for the regressor.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0; only their proportions matter.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation rows: their mean loss after every epoch is kept in
+            `validation_loss_history_`; `early_stopping` acts on it.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If an argument or the data are invalid. A fitted model is then left as it was.
+
+        Warns
+        -----
+        DivergenceWarning
+            If the loss rose beyond ten times its start; says which learning rate to try.
+        ConvergenceWarning
+            If `max_iter` was reached first; says what to change.
+        """
+        started = time.perf_counter()
+        resume = self.warm_start and hasattr(self, "coef_")
+        self._check_parameters()
+        rows = self._validate_rows(
+            X, y, sample_weight, reset=not resume, new_targets=not resume
+        )
+        rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
+        objective = self._objective(rows)
+        geometry = GEOMETRIES[self._preconditioner_name(objective)](objective)
+        rule, learning_rate = self._rule(geometry, minibatch=self._batch_size(objective) is not None)
+        outcome = descend(
+            objective=objective,
+            geometry=geometry,
+            rule=rule,
+            theta=self._start(objective, geometry, resume),
+            learning_rate=learning_rate,
+            plan=self._plan(objective),
+            rng=random["rng"],
+            state=self._resumable(rule) if resume else None,
+            validation=None if held_out is None else self._objective(held_out),
+            started=started,
+            on_epoch=self._printer(),
+        )[0]
+        self._set_fitted(outcome, geometry, learning_rate[0], {"random": random})
+        explain(self, outcome, geometry=geometry, rule=rule, batch_size=self._rows_of_a_batch(objective))
+        return self
+
+    def _partial_fit(self, X, y, sample_weight, *, new_targets):
+        """One epoch over the rows given, in their order, without stopping rules."""
+        started = time.perf_counter()
+        resume = hasattr(self, "coef_")
+        self._check_parameters()
+        rows = self._validate_rows(
+            X, y, sample_weight, reset=not resume, new_targets=new_targets
+        )
+        objective = self._objective(rows)
+        carried = self._state if resume else {}
+        geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
+        rule, learning_rate = self._rule(geometry, minibatch=True)
+        guarded = Guarded(rule)
+        outcome = descend(
+            objective=objective,
+            geometry=geometry,
+            rule=guarded,
+            theta=self._start(objective, geometry, resume),
+            learning_rate=learning_rate,
+            plan=replace(self._plan(objective), **STREAM),
+            state=self._resumable(rule) if resume else None,
+            started=started,
+            on_epoch=self._printer(),
+        )[0]
+        moments = None if geometry.name is None else geometry.bound.moments
+        self._set_fitted(outcome, geometry, learning_rate[0], {**carried, "moments": moments})
+        explain_undone(
+            self,
+            guarded.undone,
+            geometry=geometry,
+            rule=rule,
+            batch_size=self._rows_of_a_batch(objective),
+        )
+        return self
+
+    # ---------------------------------------------------------------- validate
+
+    def _check_parameters(self):
+        """The table of constraints, then the rules between parameters."""
+        self._validate_params()
+        both_auto = self.learning_rate == "auto" and self.momentum == "auto"
+        if both_auto and self.batch_size is None and self.schedule != "constant":
+            raise ValueError(
+                f"schedule={self.schedule!r} cannot be combined with learning_rate='auto' and "
+                "momentum='auto' in full batches, which choose the learning rate themselves; use "
+                "schedule='constant', or set learning_rate to a number."
+            )
+        if self.preconditioner == "full" and self.l1_ratio > 0 and self.alpha > 0:
+            raise ValueError(
+                f"preconditioner='full' cannot be combined with l1_ratio={self.l1_ratio}: the "
+                "proximal step of an L1 part needs a diagonal geometry; use "
+                "preconditioner='diagonal', or l1_ratio=0."
+            )
+
+    def _validate_rows(
+        self, X, y, sample_weight, *, reset, new_targets, name="sample_weight"
+    ):
+        """Check and encode rows; those of weight 0 are dropped before anything is counted."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C" if self.batch_size is not None else None,
+            **self._target_checks,
+        )
+        if sparse.issparse(X) and not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        weights = check_weights(sample_weight, X, name=name)
+        rows = Rows(X, y, weights).of_positive_weight()
+        y, weights = self._encode_targets(rows.y, rows.weights, new=new_targets)
+        return Rows(rows.X, y, weights).of_positive_weight()
+
+    def _split(self, rows, X_val, y_val, sample_weight_val, resume):
+        """Training rows, validation rows or None, and the random state carried on."""
+        carried = getattr(self, "_state", None) if resume else None
+        random = deepcopy(carried and carried.get("random"))
+        if random is None:
+            rng = check_random_state(self.random_state)
+            random = {"split_seed": rng.randint(np.iinfo(np.int32).max), "rng": rng}
+        if X_val is not None:
+            if y_val is None:
+                raise ValueError("X_val was given without y_val; give both or neither.")
+            held_out = self._validate_rows(
+                X_val,
+                y_val,
+                sample_weight_val,
+                reset=False,
+                new_targets=False,
+                name="sample_weight_val",
+            )
+            return rows, held_out, random
+        if y_val is not None or sample_weight_val is not None:
+            raise ValueError("y_val or sample_weight_val was given without X_val.")
+        if not self.early_stopping:
+            return rows, None, random
+        train, test = train_test_split(
+            np.arange(len(rows.y)),
+            test_size=self.validation_fraction,
+            random_state=random["split_seed"],
+            stratify=self._stratify(rows.y),
+        )
+        return rows.take(np.sort(train)), rows.take(np.sort(test)), random
+
+    def _stratify(self, y):
+        return None
+
+    # ------------------------------------------------------------------- build
+
+    def _objective(self, rows):
+        weights = rows.weights / rows.weights.sum()
+        k = self._n_outputs(rows.y)
+        dtype = rows.X.dtype
+        Y = self._loss(k).encode(rows.y, k)
+        return Objective(
+            design=make_design(rows.X),
+            loss=self._loss(k),
+            penalty=ElasticNet([self.alpha], self.l1_ratio, dtype),
+            Y=Y.astype(dtype, copy=False),
+            s=weights.astype(dtype, copy=False),
+            fit_intercept=bool(self.fit_intercept),
+        )
+
+    def _batch_size(self, objective):
+        """None where a batch would hold all rows."""
+        if self.batch_size is None or self.batch_size >= objective.design.n_rows:
+            return None
+        return int(self.batch_size)
+
+    def _rows_of_a_batch(self, objective):
+        return self._batch_size(objective) or objective.design.n_rows
+
+    def _rule(self, geometry, *, minibatch):
+        return make_rule(
+            geometry,
+            learning_rate=[self.learning_rate],
+            momentum=[self.momentum],
+            momentum_type=self.momentum_type,
+            minibatch=minibatch,
+            batch_size=self._rows_of_a_batch(geometry.objective),
+        )
+
+    def _streamed_geometry(self, objective, weight, moments):
+        if self.preconditioner is None or (
+            self.preconditioner == "auto" and self.learning_rate != "auto"
+        ):
+            return Identity(objective)
+        if self.preconditioner == "full":
+            raise ValueError(
+                "preconditioner='full' needs all rows at once and cannot be used with partial_fit; "
+                "use 'diagonal' (what 'auto' takes) or None."
+            )
+        return Diagonal(objective, StreamedBound(objective, weight, moments))
+
+    def _preconditioner_name(self, objective):
+        if self.preconditioner != "auto":
+            return self.preconditioner
+        if self.learning_rate != "auto":
+            return None
+        return choose_preconditioner(objective, full_batch=self._batch_size(objective) is None)
+
+    def _plan(self, objective):
+        return Plan(
+            max_iter=int(self.max_iter),
+            tol=0.0 if self.tol is None else float(self.tol),
+            n_iter_no_change=int(self.n_iter_no_change),
+            batch_size=self._batch_size(objective),
+            schedule=self.schedule,
+            average=bool(self.average),
+            early_stopping=bool(self.early_stopping),
+            shuffle=bool(self.shuffle),
+        )
+
+    def _start(self, objective, geometry, resume):
+        if not resume:
+            return objective.null_model(1) if geometry.starts_at_null else objective.zeros(1)
+        theta = objective.zeros(1)
+        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+        coef = np.atleast_2d(coef)
+        if coef.shape != objective.coefficients(theta)[0].shape:
+            raise ValueError(
+                f"y has {objective.n_outputs} outputs, but the model being continued has "
+                f"{coef.shape[0]}; fit with warm_start=False to start anew."
+            )
+        objective.coefficients(theta)[0] = coef
+        if self.fit_intercept:
+            theta[0, :, -1] = self.intercept_
+        return theta
+
+    def _resumable(self, rule):
+        """The state of the last call, if it was left by the same kind of rule."""
+        state = getattr(self, "_state", None)
+        if state is None:
+            return None
+        state = state["descent"]
+        same = state["rule"] is not None and state["rule"].keys() == rule.state_names
+        return state if same else {**state, "rule": None}
+
+    def _printer(self):
+        if not self.verbose:
+            return None
+
+        def print_epoch(epoch, facts):
+            # Growing intervals: 0 ... 10, 20 ... 100, 200 ...
+            if epoch % 10 ** max(0, len(str(epoch)) - 1) == 0:
+                named = (f"{name} {np.ravel(value)[0]:.6g}" for name, value in facts.items())
+                print(f"epoch {epoch:>6}  " + "  ".join(named))
+            return False
+
+        return print_epoch
+
+    # ------------------------------------------------------------------ unpack
+
+    def _set_fitted(self, outcome, geometry, learning_rate, carried):
+        theta = outcome.theta
+        coef = theta[:, : self.n_features_in_].copy()
+        intercept = theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
+        self._set_coefficients(coef, intercept)
+        history = outcome.history
+        self.history_ = history
+        self.loss_history_ = history["loss"]
+        if "validation_loss" in history:
+            self.validation_loss_history_ = history["validation_loss"]
+        elif hasattr(self, "validation_loss_history_"):
+            del self.validation_loss_history_
+        self.n_iter_ = outcome.n_iter
+        self.best_iter_ = outcome.best_iter
+        self.status_ = outcome.status
+        ran = outcome.n_iter > 0
+        self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
+        self.momentum_ = float(history["momentum"][-1]) if ran else self._momentum_before()
+        self.preconditioner_ = geometry.name
+        self._state = {**carried, "descent": outcome.state}
+
+    def _momentum_before(self):
+        return 0.0 if self.momentum == "auto" else float(self.momentum)
+
+    @property
+    def loss_curve_(self):
+        """`loss_history_`, under the name that MLPClassifier and MLPRegressor use."""
+        return self.loss_history_
+
+    def _margins(self, X):
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

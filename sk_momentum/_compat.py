@@ -1,0 +1,32 @@
+"""Every private import and every version difference of scikit-learn, and nothing else."""
+
+from sklearn.base import _fit_context
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "LinearClassifierMixin",
+    "SparseCoefMixin",
+    "StrOptions",
+    "check_weights",
+    "fit_context",
+]
+
+fit_context = _fit_context
+
+
+def check_weights(sample_weight, X, *, name):
+    """Weights of shape (n_rows,) in float64: not negative, not all zero."""
+    weights = _check_sample_weight(sample_weight, X, dtype="float64", copy=True)
+    if (weights < 0).any():
+        raise ValueError(
+            f"{name} has negative values (the least is {weights.min():g}); "
+            "weights must be >= 0. Negative values in data passed as sample weights "
+            "cannot be trained on."
+        )
+    if not weights.any():
+        raise ValueError(f"{name} is zero for every row; at least one weight must be > 0.")
+    return weights

@@ -1,0 +1,340 @@
+"""The descent: one loop for fit, partial_fit and search.
+
+An epoch is one pass over the rows: one step with the whole gradient, or one step a
+mini-batch.  After it F and its gradient are evaluated exactly, once, for the history, the
+stopping rules and, in full batches, the next step.  Candidates that are
+done leave the batch; the others go on.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ._schedules import schedule_factor
+from ._stopping import PLATEAU_TIME_CONSTANTS, Stopping
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a descent is asked to do.
+
+    Attributes
+    ----------
+    max_iter : int
+        Epochs.
+    tol : float
+        0: run max_iter epochs.
+    n_iter_no_change : int
+    batch_size : int or None
+        None is full batch.
+    schedule : str or callable
+    average : bool
+        The coefficients are the mean of the iterates after every step.
+    early_stopping : bool
+    shuffle : bool
+        A new order of the rows every epoch.
+    streaming : bool
+        No stopping rule at all, not even divergence: the loss of the next rows may be anything.
+    """
+
+    max_iter: int
+    tol: float = 0.0
+    n_iter_no_change: int = 5
+    batch_size: int | None = None
+    schedule: object = "constant"
+    average: bool = False
+    early_stopping: bool = False
+    shuffle: bool = True
+    streaming: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of one candidate.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (k, p)
+        The coefficients given back: those of epoch `best_iter`.
+    status : str
+    n_iter, best_iter : int
+    history : dict of ndarray of shape (n_iter + 1,)
+    state : dict
+        What resuming needs: arrays without the candidate axis, and the epoch count.
+    """
+
+    theta: np.ndarray
+    status: str
+    n_iter: int
+    best_iter: int
+    history: dict
+    state: dict
+
+
+@dataclass
+class Mean:
+    """The mean of the iterates after every step: m_t = m_{t-1} + (theta_t - m_{t-1}) / t."""
+
+    value: np.ndarray
+    count: int = 0
+
+    def add(self, theta):
+        """Take in one more iterate."""
+        self.count += 1
+        self.value += (theta - self.value) / self.count
+
+
+@dataclass
+class History:
+    """One row of facts an epoch, recorded here and nowhere else."""
+
+    n_candidates: int
+    started: float
+    rows: list = field(default_factory=list)
+
+    def record(self, active, **facts):
+        """Facts of the active candidates: scalars or arrays of shape (n_active,)."""
+        self.rows.append((active, {**facts, "seconds": time.perf_counter() - self.started}))
+
+    def of(self, candidate):
+        """The columns of one candidate, as arrays."""
+        columns = {}
+        for active, facts in self.rows:
+            at = np.flatnonzero(active == candidate)
+            if len(at) == 0:
+                break
+            for name, values in facts.items():
+                values = np.asarray(values, dtype=np.float64)
+                columns.setdefault(name, []).append(values[at[0]] if values.ndim else values)
+        return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+
+
+def descend(
+    *,
+    objective,
+    geometry,
+    rule,
+    theta,
+    learning_rate,
+    plan,
+    rng=None,
+    state=None,
+    validation=None,
+    started=None,
+    on_epoch=None,
+):
+    """Minimise F for all candidates at once.
+
+    Parameters
+    ----------
+    objective : Objective
+    geometry : geometry of `_preconditioner`
+    rule : rule of `_momentum`
+    theta : ndarray of shape (m, k, p)
+        Where to start; overwritten.
+    learning_rate : ndarray of shape (m,)
+    plan : Plan
+    rng : numpy RandomState, optional
+        For the order of the rows in mini-batches.
+    state : dict, optional
+        The state of an earlier outcome of a single candidate, to be carried on.
+    validation : Objective, optional
+        The validation rows: their mean loss is recorded every epoch.
+    started : float, optional
+        When the fit began, by time.perf_counter.
+    on_epoch : callable, optional
+        on_epoch(epoch, facts) after every epoch; True ends the descent.
+
+    Returns
+    -------
+    list of Outcome
+    """
+    # Overflow on the way to divergence is expected and is reported as divergence.
+    with np.errstate(all="ignore"):
+        return _Descent(
+            objective=objective,
+            geometry=geometry,
+            rule=rule,
+            theta=theta,
+            learning_rate=learning_rate,
+            plan=plan,
+            rng=rng,
+            state=state,
+            validation=validation,
+            started=time.perf_counter() if started is None else started,
+            on_epoch=on_epoch,
+        ).run()
+
+
+class _Descent:
+    """The iterate of one call of `descend`; all arrays are of the active candidates."""
+
+    def __init__(self, **facts):
+        self.__dict__.update(facts)
+        m = len(self.theta)
+        n = self.objective.design.n_rows
+        self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
+        self.active = np.arange(m)
+        self.outcomes = [None] * m
+        self.history = History(m, self.started)
+        self.epochs_before = 0
+        self.mean = Mean(self.theta.copy()) if self.plan.average else None
+        self.rule.init(self.theta)
+        if self.state is not None:
+            self._resume(self.state)
+        self.F, self.G = self.objective.evaluate(self.point)
+        self.stopping = self._stopping_rules(n)
+
+    @property
+    def point(self):
+        """The coefficients that count: the iterate, or the mean of the iterates."""
+        return self.mean.value if self.plan.average else self.theta
+
+    def _resume(self, state):
+        if state["rule"] is not None:
+            self.rule.state = {k: v[None] for k, v in state["rule"].items()}
+        self.epochs_before = state["epochs"]
+        if self.plan.average and state["iterate"] is not None:
+            self.mean.count = state["averaged"]
+            self.theta = state["iterate"][None].copy()
+
+    def _stopping_rules(self, n):
+        m = len(self.theta)
+        null = self.objective.null_model(m)
+        null_loss, null_gradient = self.objective.evaluate(null)
+        coefficients = self.objective.coefficients(null)
+        scale = self.geometry.norm(null_gradient, coefficients)
+        eps = np.finfo(self.theta.dtype).eps
+        if self.full_batch and self.plan.tol > 0:
+            rounding = 8 * eps * self.geometry.gradient_scale() / self.plan.tol
+            scale = np.maximum(scale, rounding)
+        size = n if self.full_batch else self.plan.batch_size
+        stopping = Stopping(
+            n_candidates=m,
+            null_loss=null_loss[0],
+            null_norm=scale,
+            start_loss=np.full(m, np.inf) if self.plan.streaming else self.F,
+            tol=self.plan.tol,
+            n_iter_no_change=self.plan.n_iter_no_change,
+            full_batch=self.full_batch,
+            adaptive=self.plan.schedule == "adaptive",
+            early_stopping=self.plan.early_stopping,
+            patience_steps=PLATEAU_TIME_CONSTANTS / (1 - self.rule.momentum),
+            steps_per_epoch=-(-n // size),
+        )
+        if self.state is not None:
+            stopping.state = {k: v[None] for k, v in self.state["stopping"].items()}
+        return stopping
+
+    def run(self):
+        """Epoch after epoch until no candidate is left."""
+        self.best = self.point.copy()
+        self.best_key = np.full(len(self.theta), np.inf)
+        self.best_iter = np.zeros(len(self.theta), dtype=int)
+        self._account(epoch=0, learning_rate=np.nan, momentum=np.nan)
+        for epoch in range(1, self.plan.max_iter + 1):
+            if len(self.active) == 0:
+                break
+            rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
+            self._epoch(rate.astype(self.theta.dtype)[:, None, None])
+            self.F, self.G = self.objective.evaluate(self.point)
+            self._account(epoch=epoch, learning_rate=rate, momentum=self.rule.momentum)
+        if len(self.active):
+            self._finish(np.full(len(self.active), "max_iter", dtype=object), self.plan.max_iter)
+        return self.outcomes
+
+    def _factor(self, epoch_of_call):
+        return schedule_factor(
+            self.plan.schedule,
+            epoch=self.epochs_before + epoch_of_call,
+            epoch_of_call=epoch_of_call,
+            max_iter=self.plan.max_iter,
+        )
+
+    def _epoch(self, eta):
+        """All steps of one epoch."""
+        for gradient in self._gradients():
+            self.rule.step(self.theta, gradient(self.theta), eta)
+            if self.mean is not None:
+                self.mean.add(self.theta)
+
+    def _gradients(self):
+        if not self.full_batch:
+            n = self.objective.design.n_rows
+            order = self.rng.permutation(n) if self.plan.shuffle else None
+            return self.objective.batch_gradients(order, self.plan.batch_size)
+        if self.mean is None:
+            return [lambda theta: self.G]
+        return [lambda theta: self.objective.evaluate(theta)[1]]
+
+    def _account(self, *, epoch, learning_rate, momentum):
+        """Record the epoch, remember the best, let go of the candidates that are done."""
+        point = self.point
+        norm = self.geometry.norm(self.G, self.objective.coefficients(point))
+        facts = {"loss": self.F}
+        validation_loss = None
+        if self.validation is not None:
+            validation_loss = facts["validation_loss"] = self.validation.mean_loss(point)
+        facts |= {"gradient_norm": norm, "learning_rate": learning_rate, "momentum": momentum}
+        self.history.record(self.active, **facts)
+        self._remember(validation_loss if self.plan.early_stopping else self.F, epoch)
+        resumed_start = epoch == 0 and self.state is not None
+        status = self.stopping.check(self.F, norm, validation_loss, count=not resumed_start)
+        if self.on_epoch is not None and self.on_epoch(epoch, facts):
+            status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
+        if any(status):
+            self._finish(status, epoch)
+
+    def _remember(self, key, epoch):
+        better = key < self.best_key
+        if better.all():
+            np.copyto(self.best, self.point)
+            self.best_key = key.copy()
+            self.best_iter[:] = epoch
+        elif better.any():
+            self.best[better] = self.point[better]
+            self.best_key[better] = key[better]
+            self.best_iter[better] = epoch
+
+    def _finish(self, status, epoch):
+        """Write the outcomes of the candidates with a status and keep the others."""
+        for i in np.flatnonzero(status.astype(bool)):
+            candidate = self.active[i]
+            gives_back_best = self.plan.early_stopping or status[i] in ("diverged", "plateau")
+            best_iter = int(self.best_iter[i]) if gives_back_best else epoch
+            theta = self.best[i] if gives_back_best else self.point[i]
+            self.outcomes[candidate] = Outcome(
+                theta=theta.copy(),
+                status=status[i],
+                n_iter=epoch,
+                best_iter=best_iter,
+                history=self.history.of(candidate),
+                state=self._state_of(i, epoch, at_last=best_iter == epoch),
+            )
+        self._keep(~status.astype(bool))
+
+    def _state_of(self, i, epoch, *, at_last):
+        """What carries the candidate on; None in `rule` where an earlier epoch was given back."""
+        return {
+            "epochs": self.epochs_before + epoch,
+            "rule": {k: v[i].copy() for k, v in self.rule.state.items()} if at_last else None,
+            "stopping": {k: v[i].copy() for k, v in self.stopping.state.items()},
+            "iterate": self.theta[i].copy() if self.mean is not None and at_last else None,
+            "averaged": self.mean.count if self.mean is not None and at_last else 0,
+        }
+
+    def _keep(self, kept):
+        if kept.all():
+            return
+        self.active = self.active[kept]
+        if len(self.active) == 0:
+            return
+        self.theta, self.G, self.F = self.theta[kept], self.G[kept], self.F[kept]
+        self.best, self.best_key = self.best[kept], self.best_key[kept]
+        self.best_iter = self.best_iter[kept]
+        self.learning_rate = self.learning_rate[kept]
+        if self.mean is not None:
+            self.mean.value = self.mean.value[kept]
+        for part in (self.objective, self.geometry, self.rule, self.stopping):
+            part.keep(kept)

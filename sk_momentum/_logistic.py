@@ -1,0 +1,240 @@
+"""Logistic regression, binary and multinomial."""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from ._base import BaseMomentum, all_or_nothing
+from ._compat import StrOptions, fit_context
+from ._losses import BinaryLogLoss, MultinomialLogLoss
+
+
+class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
+    """Logistic regression by gradient descent with momentum."""
+
+    _parameter_constraints: dict = {
+        **BaseMomentum._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        learning_rate="auto",
+        momentum="auto",
+        *,
+        momentum_type="ema",
+        preconditioner="auto",
+        batch_size=None,
+        schedule="constant",
+        alpha=1e-4,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        n_iter_no_change=5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        shuffle=True,
+        average=False,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+        class_weight=None,
+    ):
+        super().__init__(
+            learning_rate,
+            momentum,
+            momentum_type=momentum_type,
+            preconditioner=preconditioner,
+            batch_size=batch_size,
+            schedule=schedule,
+            alpha=alpha,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            max_iter=max_iter,
+            tol=tol,
+            n_iter_no_change=n_iter_no_change,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            shuffle=shuffle,
+            average=average,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One epoch over the rows given, in their order.
+
+        In mini-batches of `batch_size`, in one batch if that is None. There is no stopping rule; a
+        step that is not finite is undone, with a DivergenceWarning.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Labels, all of them among `classes`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
+
+        Returns
+        -------
+        self : MomentumLogisticClassifier
+            The estimator.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows at once and is not supported "
+                "by partial_fit; compute the weights beforehand with "
+                "sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
+            )
+        self._set_classes(classes)
+        return self._partial_fit(X, y, sample_weight, new_targets=False)
+
+    def _set_classes(self, classes):
+        """The labels of a stream: given with its first rows, the same ever after."""
+        known = getattr(self, "classes_", None)
+        if classes is None:
+            if known is None:
+                raise ValueError(
+                    "classes must be given in the first call to partial_fit: all labels that "
+                    "will ever come."
+                )
+            return
+        classes = np.unique(column_or_1d(classes))
+        if len(classes) < 2:
+            raise ValueError(f"classes={classes!r} has one class; at least two are needed.")
+        if known is not None and not np.array_equal(known, classes):
+            raise ValueError(
+                f"classes={classes!r} are not those of the calls before, {known!r}; "
+                "leave classes out, or start with a new estimator."
+            )
+        self.classes_ = classes
+
+    def decision_function(self, X):
+        """x . w + b: the log odds of the second class, or one raw prediction a class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Raw predictions.
+        """
+        Z = self._margins(X)
+        return Z[:, 0] if len(self.classes_) == 2 else Z
+
+    def predict(self, X):
+        """Predict the most likely label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        Z = self.decision_function(X)
+        return self.classes_[(Z > 0).astype(int) if Z.ndim == 1 else Z.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probability of every class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        Z = self.decision_function(X)
+        return np.column_stack([expit(-Z), expit(Z)]) if Z.ndim == 1 else softmax(Z, axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the log probability of every class, exact where a probability underflows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Log probabilities, in the order of `classes_`.
+        """
+        Z = self.decision_function(X)
+        if Z.ndim == 1:
+            return np.column_stack([log_expit(-Z), log_expit(Z)])
+        return log_softmax(Z, axis=1)
+
+    _target_checks = {}
+
+    def _encode_targets(self, y, weights, *, new):
+        """Codes 0 ... k-1, and the weights times those of the classes."""
+        check_classification_targets(y)
+        if new:
+            self.classes_ = np.unique(y)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    "MomentumLogisticClassifier needs rows of at least two classes (with "
+                    f"positive weight), but the data contains only one class: {self.classes_[0]!r}."
+                )
+        unseen = np.setdiff1d(y, self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"y has labels that are not among the classes {self.classes_!r}: {unseen!r}. "
+                "Give all labels in the first call: `classes` of partial_fit, or y of fit."
+            )
+        codes = np.searchsorted(self.classes_, y)
+        return codes, weights * self._class_weights(codes, weights)[codes]
+
+    def _class_weights(self, codes, weights):
+        k = len(self.classes_)
+        if self.class_weight is None:
+            return np.ones(k)
+        if self.class_weight == "balanced":
+            # n / (k n_c), with weights for counts, so that weight 2 is a row twice.
+            return weights.sum() / (k * np.bincount(codes, weights, minlength=k))
+        factors = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[codes]
+        )
+        if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must give every class a finite weight "
+                ">= 0, and at least one a weight > 0."
+            )
+        return factors
+
+    def _stratify(self, y):
+        return y
+
+    def _n_outputs(self, y):
+        return 1 if len(self.classes_) == 2 else len(self.classes_)
+
+    @staticmethod
+    def _loss(n_outputs):
+        return BinaryLogLoss() if n_outputs == 1 else MultinomialLogLoss()
+
+    def _set_coefficients(self, coef, intercept):
+        # Shapes as in LogisticRegression.
+        self.coef_ = coef
+        self.intercept_ = intercept

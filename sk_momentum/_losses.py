@@ -1,0 +1,151 @@
+"""The losses: value, derivative and curvature in the raw prediction.
+
+Layout, here and everywhere in the core: rows come last.  For ``m`` candidates
+and ``k`` outputs, raw predictions ("margins") ``Z`` have shape (m, k, n_rows),
+targets ``Y`` shape (k, n_rows) and weights ``s`` shape (n_rows,), so that every
+elementwise operation and every sum over rows runs along contiguous memory.
+
+The functions named ``derivative`` work in place: they are called once a
+mini-batch, where allocating would cost as much as computing.
+"""
+
+import numpy as np
+
+
+def seen_or_one_row(shares, s):
+    """The classes' shares; for one that a stream has not shown yet that of a single row.
+
+    Its own share, 0, would start it at a log of -inf, from where no step returns.
+    """
+    return np.where(shares > 0, shares, s.mean())
+
+
+class HalfSquaredError:
+    """loss(z, y) = sum_t (z_t - y_t)^2 / 2, summed over the targets t."""
+
+    curvature_bound = 1.0
+
+    @staticmethod
+    def value(Z, Y, s):
+        """sum_i s_i loss(z_i, y_i), of shape (m,)."""
+        R = Z - Y
+        return 0.5 * np.einsum("mkr,mkr,r->m", R, R, s)
+
+    @staticmethod
+    def derivative(Z, Y, s):
+        """Overwrite Z with s_i dloss/dz_i = s_i (z_i - y_i)."""
+        Z -= Y
+        Z *= s
+        return Z
+
+    @staticmethod
+    def curvature(Z, Y):
+        """d2loss/dz2, of the shape of Z."""
+        return np.ones_like(Z)
+
+    @staticmethod
+    def best_constant(Y, s):
+        """The raw prediction of shape (k,) that minimises the mean loss."""
+        return Y @ s
+
+    @staticmethod
+    def encode(y, n_outputs):
+        """Targets (n_rows, k) -> (k, n_rows)."""
+        return np.ascontiguousarray(y.T)
+
+
+class BinaryLogLoss:
+    """loss(z, t) = log(1 + exp(-t z)) for labels t = -1 or +1.
+
+    With u = t z: the loss is log1p(exp(-|u|)) - min(u, 0), exact for every u, and
+    the derivative -t / (1 + exp(u)), where an overflow to inf gives the right 0.
+    The curvature p (1 - p) is at most 1/4.
+    """
+
+    curvature_bound = 0.25
+
+    @staticmethod
+    def value(Z, Y, s):
+        """sum_i s_i loss(z_i, t_i), of shape (m,)."""
+        U = Z * Y
+        losses = np.abs(U)
+        np.negative(losses, out=losses)
+        np.exp(losses, out=losses)
+        np.log1p(losses, out=losses)
+        losses -= np.minimum(U, 0, out=U)
+        return losses[:, 0] @ s
+
+    @staticmethod
+    def derivative(Z, Y, s):
+        """Overwrite Z with s_i dloss/dz_i = -s_i t_i / (1 + exp(t_i z_i))."""
+        Z *= Y
+        np.exp(Z, out=Z)
+        Z += 1
+        np.divide(Y, Z, out=Z)
+        Z *= s
+        return np.negative(Z, out=Z)
+
+    @staticmethod
+    def curvature(Z, Y):
+        """d2loss/dz2 = p (1 - p) with p = 1 / (1 + exp(-z)), of the shape of Z."""
+        E = np.exp(-np.abs(Z))
+        return E / np.square(1 + E)
+
+    @staticmethod
+    def best_constant(Y, s):
+        """log(p / (1 - p)) with p the weighted share of t = +1, of shape (1,)."""
+        shares = np.array([s @ (Y[0] < 0), s @ (Y[0] > 0)])
+        negative, positive = np.log(seen_or_one_row(shares, s))
+        return (positive - negative).reshape(1)
+
+    @staticmethod
+    def encode(codes, n_outputs):
+        """Class codes 0, 1 -> t = -1, +1 of shape (1, n_rows)."""
+        return (2 * codes - 1).reshape(1, -1)
+
+
+class MultinomialLogLoss:
+    """loss(z, y) = log(sum_c exp(z_c)) - y . z for one-hot y.
+
+    The derivative is softmax(z) - y.  The Hessian diag(p) - p p' is at most
+    (I - 11'/k) / 2 (Boehning & Lindsay 1988), so the curvature is at most 1/2.
+    """
+
+    curvature_bound = 0.5
+
+    @staticmethod
+    def value(Z, Y, s):
+        """sum_i s_i loss(z_i, y_i), of shape (m,)."""
+        D = Z - Z.max(axis=1, keepdims=True)
+        picked = np.einsum("mkr,kr->mr", D, Y)
+        losses = np.log(np.exp(D, out=D).sum(axis=1))
+        losses -= picked
+        return losses @ s
+
+    @staticmethod
+    def derivative(Z, Y, s):
+        """Overwrite Z with s_i (softmax(z_i) - y_i)."""
+        Z -= Z.max(axis=1, keepdims=True)
+        np.exp(Z, out=Z)
+        Z /= Z.sum(axis=1, keepdims=True)
+        Z -= Y
+        Z *= s
+        return Z
+
+    @staticmethod
+    def curvature(Z, Y):
+        """The diagonal p (1 - p) of the Hessian in z, of the shape of Z."""
+        P = np.exp(Z - Z.max(axis=1, keepdims=True))
+        P /= P.sum(axis=1, keepdims=True)
+        return P * (1 - P)
+
+    @staticmethod
+    def best_constant(Y, s):
+        """The log frequencies, centred (softmax ignores a shift), of shape (k,)."""
+        logs = np.log(seen_or_one_row(Y @ s, s))
+        return logs - logs.mean()
+
+    @staticmethod
+    def encode(codes, n_outputs):
+        """Class codes 0 ... k-1 -> one-hot (k, n_rows)."""
+        return np.equal.outer(np.arange(n_outputs), codes)

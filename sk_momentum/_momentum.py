@@ -1,0 +1,268 @@
+"""The rules that turn a gradient into a step.
+
+With D = P^-1 g the gradient in the geometry used, eta the learning rate and beta the
+momentum:
+
+    ema          v <- beta v + (1 - beta) D     w <- w - eta v
+    heavy_ball   v <- beta v + D                w <- w - eta v
+    nesterov     v <- beta v + D                w <- w - eta (D + beta v)
+
+Every rule keeps its state in named arrays whose first axis is the candidate's, so that
+a descent can be stopped, pickled and taken up again.
+
+References
+----------
+Polyak, B. T. (1964). Some methods of speeding up the convergence of iteration methods.
+Nesterov, Y. (1983). A method for solving the convex programming problem with
+convergence rate O(1/k^2).
+Sutskever, I. et al. (2013). On the importance of initialization and momentum in deep learning.
+O'Donoghue, B. & Candes, E. (2015). Adaptive restart for accelerated gradient schemes.
+"""
+
+import numpy as np
+
+MOMENTUM_TYPES = ("ema", "heavy_ball", "nesterov")
+# The momentum of mini-batches left on "auto".
+MINIBATCH_MOMENTUM = 0.9
+
+
+def steady_state_factor(momentum_type, momentum):
+    """Displacement over gradient when the gradient stays the same, for learning_rate 1.
+
+    1 for "ema", 1 / (1 - beta) for the other two.
+    """
+    beta = np.asarray(momentum, dtype=np.float64)
+    return np.ones_like(beta) if momentum_type == "ema" else 1 / (1 - beta)
+
+
+def stable_limit(momentum_type, momentum, smoothness):
+    """The learning rate below which the rule converges on a quadratic of smoothness L.
+
+    heavy_ball 2 (1 + beta) / L; nesterov 2 (1 + beta) / ((1 + 2 beta) L);
+    ema 2 (1 + beta) / ((1 - beta) L).
+    """
+    beta = np.asarray(momentum, dtype=np.float64)
+    limit = 2 * (1 + beta) / smoothness
+    if momentum_type == "nesterov":
+        return limit / (1 + 2 * beta)
+    if momentum_type == "ema":
+        return limit / (1 - beta)
+    return limit
+
+
+def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, batch_size):
+    """The rule and the learning rates for the two knobs of every candidate.
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+    learning_rate, momentum : list of length m
+        Numbers, or all "auto".
+    momentum_type : {"ema", "heavy_ball", "nesterov"}
+    minibatch : bool
+        Whether the gradients are those of mini-batches.
+    batch_size : int
+        The rows of a batch; all of them in full batches.
+
+    Returns
+    -------
+    rule : FixedMomentum or Accelerated
+    learning_rate : ndarray of shape (m,)
+    """
+    auto_rate, auto_momentum = learning_rate[0] == "auto", momentum[0] == "auto"
+    if auto_momentum and not minibatch:
+        L = geometry.smoothness
+        eta = inverse_smoothness(L) if auto_rate else np.array(learning_rate, dtype=np.float64)
+        return Accelerated(geometry, may_restart=eta * L <= 1 + 1e-12), eta
+    m = len(momentum)
+    beta = np.full(m, MINIBATCH_MOMENTUM) if auto_momentum else np.array(momentum, dtype=np.float64)
+    rule = FixedMomentum(geometry, momentum_type=momentum_type, momentum=beta)
+    if not auto_rate:
+        return rule, np.array(learning_rate, dtype=np.float64)
+    if minibatch:
+        step = inverse_smoothness(2 * geometry.expected_smoothness(batch_size))
+        return rule, step / steady_state_factor(momentum_type, beta)
+    step = inverse_smoothness(geometry.smoothness)
+    return rule, step / (1 - beta) if momentum_type == "ema" else step
+
+
+def inverse_smoothness(L):
+    """1 / L, and 1 where F does not depend on the coefficients at all."""
+    return np.divide(1.0, L, out=np.ones_like(L), where=L > 0)
+
+
+class FixedMomentum:
+    """The table above, for one momentum a candidate.
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+    momentum_type : {"ema", "heavy_ball", "nesterov"}
+    momentum : ndarray of shape (m,)
+    """
+
+    state_names = frozenset({"velocity"})
+
+    def __init__(self, geometry, *, momentum_type, momentum):
+        self.geometry = geometry
+        self.penalty = geometry.objective.penalty
+        self.momentum_type = momentum_type
+        self.momentum = np.asarray(momentum, dtype=np.float64)
+
+    def init(self, theta):
+        """v = 0."""
+        self.velocity = np.zeros_like(theta)
+        self._prepare()
+
+    def _prepare(self):
+        self._beta = self.momentum.astype(self.velocity.dtype)[:, None, None]
+        self._fresh = 1 - self._beta
+        self._steady = steady_state_factor(self.momentum_type, self.momentum)
+        self._steady = self._steady.astype(self.velocity.dtype)[:, None, None]
+
+    def step(self, theta, G, eta):
+        """One step, in place; eta of shape (m, 1, 1)."""
+        D = self.geometry.direction(G)
+        V = self.velocity
+        V *= self._beta
+        if self.momentum_type == "ema":
+            V += self._fresh * D
+            theta -= eta * V
+        elif self.momentum_type == "heavy_ball":
+            V += D
+            theta -= eta * V
+        else:
+            V += D
+            theta -= eta * (D + self._beta * V)
+        if self.penalty.has_l1:
+            self.geometry.prox(theta, eta * self._steady)
+
+    @property
+    def state(self):
+        """Named arrays, first axis the candidate."""
+        return {"velocity": self.velocity}
+
+    @state.setter
+    def state(self, state):
+        self.velocity = state["velocity"].copy()
+        self._prepare()
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.momentum = self.momentum[kept]
+        self.velocity = self.velocity[kept]
+        self._prepare()
+
+
+class Accelerated:
+    """Nesterov's sequence with gradient restart; proximal where there is an L1 part.
+
+    x_next = prox(y - eta D(y));  y_next = x_next + beta (x_next - x),
+    beta = (t - 1) / t_next,      t_next = (1 + sqrt(1 + 4 t^2)) / 2,
+
+    and t = 1 again whenever the last step went uphill, <y - x_next, x_next - x>_P > 0
+    (without L1 that is <g, x_next - x> > 0).  The descent's iterate is y: the point whose
+    gradient is known.  Restarts need a step of at most 1/L: above it they can
+    cause the divergence that they are to prevent.
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+    may_restart : ndarray of bool of shape (m,)
+        Whether the candidate's learning rate is at most 1/L.
+    """
+
+    state_names = frozenset({"x", "t"})
+
+    def __init__(self, geometry, *, may_restart):
+        self.geometry = geometry
+        self.penalty = geometry.objective.penalty
+        self.may_restart = may_restart
+        self.momentum = np.zeros(len(may_restart))
+
+    def init(self, theta):
+        """x = y, t = 1."""
+        self.x = theta.copy()
+        self.t = np.ones(len(theta))
+
+    def step(self, theta, G, eta):
+        """One step, in place; eta of shape (m, 1, 1)."""
+        x_next = theta - eta * self.geometry.direction(G)
+        if self.penalty.has_l1:
+            self.geometry.prox(x_next, eta)
+        moved = x_next - self.x
+        if self.penalty.has_l1:
+            uphill = self.geometry.inner(theta - x_next, moved) > 0
+        else:
+            uphill = np.einsum("mkp,mkp->m", G, moved) > 0
+        t = np.where(uphill & self.may_restart, 1.0, self.t)
+        self.t = (1 + np.sqrt(1 + 4 * t * t)) / 2
+        self.momentum = (t - 1) / self.t
+        np.multiply(moved, self.momentum.astype(theta.dtype)[:, None, None], out=theta)
+        theta += x_next
+        self.x = x_next
+
+    @property
+    def state(self):
+        """Named arrays, first axis the candidate."""
+        return {"x": self.x, "t": self.t}
+
+    @state.setter
+    def state(self, state):
+        self.x, self.t = state["x"].copy(), state["t"].copy()
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.may_restart, self.momentum = self.may_restart[kept], self.momentum[kept]
+        self.x, self.t = self.x[kept], self.t[kept]
+
+
+class Guarded:
+    """A rule of one candidate whose steps are undone when they are not finite.
+
+    For streams: one bad batch must not cost what was learned before it.
+
+    Parameters
+    ----------
+    rule : FixedMomentum
+
+    Attributes
+    ----------
+    undone : int
+        Steps taken back.
+    """
+
+    def __init__(self, rule):
+        self.rule = rule
+        self.undone = 0
+
+    def step(self, theta, G, eta):
+        """One step, in place; or none, and the velocity of a start."""
+        before = theta.copy()
+        self.rule.step(theta, G, eta)
+        if not np.isfinite(theta).all():
+            theta[...] = before
+            self.rule.init(theta)
+            self.undone += 1
+
+    def init(self, theta):
+        """As the rule's."""
+        self.rule.init(theta)
+
+    @property
+    def momentum(self):
+        """As the rule's."""
+        return self.rule.momentum
+
+    @property
+    def state(self):
+        """As the rule's."""
+        return self.rule.state
+
+    @state.setter
+    def state(self, state):
+        self.rule.state = state
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.rule.keep(kept)

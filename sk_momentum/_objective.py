@@ -1,0 +1,126 @@
+"""The objective and its gradient, for all candidates at once.
+
+    F(w, b) = sum_i s_i loss(x_i . w + b, y_i) + penalty(w),    sum_i s_i = 1
+
+Parameters of ``m`` candidates and ``k`` outputs are one array ``theta`` of shape
+(m, k, p): the ``d`` coefficients, then, with an intercept, the intercept (p = d + 1).
+A gradient has the same shape.
+"""
+
+import numpy as np
+
+
+class Objective:
+    """F over the rows of one design, for candidates that differ in alpha only.
+
+    Parameters
+    ----------
+    design : Design
+    loss : loss of `_losses`
+    penalty : ElasticNet
+    Y : ndarray of shape (k, n_rows)
+        Encoded targets.
+    s : ndarray of shape (n_rows,)
+        Weights that sum to 1.
+    fit_intercept : bool
+    """
+
+    def __init__(self, *, design, loss, penalty, Y, s, fit_intercept):
+        self.design = design
+        self.loss = loss
+        self.penalty = penalty
+        self.Y = Y
+        self.s = s
+        self.fit_intercept = fit_intercept
+        self.n_features = design.n_features
+        self.n_outputs = len(Y)
+        self.n_parameters = design.n_features + fit_intercept
+        self._margins = None
+
+    def zeros(self, n_candidates):
+        """theta = 0, of shape (n_candidates, k, p)."""
+        shape = (n_candidates, self.n_outputs, self.n_parameters)
+        return np.zeros(shape, dtype=self.design.dtype)
+
+    def null_model(self, n_candidates):
+        """w = 0 and the best intercept."""
+        theta = self.zeros(n_candidates)
+        if self.fit_intercept:
+            theta[..., -1] = self.loss.best_constant(self.Y, self.s)
+        return theta
+
+    def coefficients(self, theta):
+        """The view of theta that the penalty acts on, of shape (m, k, d)."""
+        return theta[..., : self.n_features]
+
+    def evaluate(self, theta):
+        """F, of shape (m,) in float64, and its smooth part's gradient, in one sweep."""
+        F = np.zeros(len(theta))
+        G = None
+        for rows, block in self.design.blocks:
+            Y, s = self.Y[:, rows], self.s[rows]
+            Z = self.margins(theta, block)
+            F += self.loss.value(Z, Y, s)
+            G_block = self._gradient_from_margins(Z, block, Y, s)
+            G = G_block if G is None else np.add(G, G_block, out=G)
+        W = self.coefficients(theta)
+        self.penalty.add_gradient(W, self.coefficients(G))
+        F += self.penalty.value(W)
+        return F, G
+
+    def mean_loss(self, theta):
+        """sum_i s_i loss_i without the penalty, of shape (m,)."""
+        return sum(
+            self.loss.value(self.margins(theta, block), self.Y[:, rows], self.s[rows])
+            for rows, block in self.design.blocks
+        ).astype(np.float64)
+
+    def batch_gradients(self, order, batch_size):
+        """Yield, batch by batch, a function theta -> gradient.
+
+        The gradient of a batch B of the n rows, with the smooth penalty,
+
+            n / |B| sum_{i in B} s_i grad loss_i + l2 w,
+
+        whose mean over equally likely batches is the gradient of F.
+        """
+        n = self.design.n_rows
+        for rows, block in self.design.batches(order, batch_size):
+            s = self.s[rows]
+            Y = self.Y[:, rows]
+            s = s * (n / len(s))
+
+            def gradient(theta, block=block, Y=Y, s=s):
+                G = self._gradient_from_margins(self.margins(theta, block), block, Y, s)
+                self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
+                return G
+
+            yield gradient
+
+    def margins(self, theta, block):
+        """Raw predictions of shape (m, k, rows), in a buffer that the next call reuses."""
+        m, k, p = theta.shape
+        flat = theta.reshape(m * k, p)
+        n = block.shape[0]
+        if self._margins is None or self._margins.size < m * k * n:
+            largest = max(n, self.design.max_block_rows)
+            self._margins = np.empty(m * k * largest, dtype=theta.dtype)
+        Z = self._margins[: m * k * n].reshape(m * k, n)
+        self.design.forward(flat[:, : self.n_features], block, out=Z)
+        if self.fit_intercept:
+            Z += flat[:, -1:]
+        return Z.reshape(m, k, n)
+
+    def _gradient_from_margins(self, Z, block, Y, s):
+        """sum_i s_i dloss_i (x_i, 1), overwriting Z."""
+        m, k, n = Z.shape
+        R = self.loss.derivative(Z, Y, s).reshape(m * k, n)
+        G = np.empty((m * k, self.n_parameters), dtype=Z.dtype)
+        self.design.adjoint(R, block, out=G[:, : self.n_features])
+        if self.fit_intercept:
+            R.sum(axis=1, out=G[:, -1])
+        return G.reshape(m, k, self.n_parameters)
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.penalty.keep(kept)

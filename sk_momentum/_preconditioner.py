@@ -1,0 +1,453 @@
+"""The geometries in which a step is taken: identity, diagonal, full.
+
+With c the bound on the loss's curvature, x the rows and xbar = sum_i s_i x_i,
+
+    H = c sum_i s_i (x_i - xbar)(x_i - xbar)' + l2 I
+
+bounds the Hessian of F everywhere in the centred coordinates (w, b + xbar . w), in
+which the intercept decouples with curvature c (Boehning & Lindsay 1988).  A geometry
+P maps a gradient to the direction P^-1 g.  Centring stays implicit: for a gradient
+(g_w, g_b) in raw coordinates
+
+    u_w = P_w^-1 (g_w - xbar g_b),        u_b = g_b / c - xbar . u_w.
+
+Without an intercept nothing is centred: xbar = 0.  In the diagonal and the full
+geometry F has smoothness at most 1, so that a learning rate of 1 is the classical 1/L.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+from ._penalty import soft_threshold
+
+# Up to this many columns the largest eigenvalue is read off the Gram matrix: on
+# 327,346 x 178 that takes 0.4 s, thirty Lanczos steps of two products each 4 s.
+GRAM_FEATURES = 512
+# Up to this many columns "auto" takes the full geometry.
+FULL_FEATURES = 512
+# Lanczos comes from below; 1/L must not exceed the true one.
+LANCZOS_MARGIN = 1.001
+
+
+def largest_eigenvalue(product, dim):
+    """The largest eigenvalue of the symmetric positive semidefinite v -> product(v)."""
+    if dim == 1:
+        return float(product(np.ones(1))[0])
+    start = np.random.RandomState(0).standard_normal(dim)
+    operator = LinearOperator((dim, dim), matvec=product, dtype=np.float64)
+    try:
+        top = eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)
+    except ArpackNoConvergence as partial:
+        top = partial.eigenvalues
+    if len(top) == 0:
+        return float(np.linalg.norm(product(start)) / np.linalg.norm(start)) * 2
+    return float(top[0]) * LANCZOS_MARGIN
+
+
+class CurvatureBound:
+    """H and what is read off it, for the rows of one objective, computed when asked for.
+
+    Parameters
+    ----------
+    objective : Objective
+    """
+
+    def __init__(self, objective):
+        self.design = objective.design
+        self.c = objective.loss.curvature_bound
+        self.s = objective.s.astype(np.float64, copy=False)
+        self.fit_intercept = objective.fit_intercept
+        self.n_features = objective.n_features
+        if self.fit_intercept:
+            self.center = self._finite(self.design.mean(self.s))
+        else:
+            self.center = np.zeros(self.n_features)
+        self._variances = None
+        self._gram = None
+
+    @property
+    def variances(self):
+        """The diagonal of H / c at l2 = 0; exactly 0 for constant columns."""
+        if self._variances is None:
+            V = self._finite(self.design.variances(self.s, self.center))
+            # What rounding leaves of a constant column: at most (eps |center|)^2 a row.
+            eps = np.finfo(self.design.dtype).eps
+            V[V <= np.square(8 * eps * self.center)] = 0.0
+            self._variances = V
+        return self._variances
+
+    @property
+    def gram(self):
+        """H / c at l2 = 0."""
+        if self._gram is None:
+            self._gram = self._finite(self.design.gram(self.s, self.center))
+        return self._gram
+
+    def centered_product(self, v):
+        """v -> (H / c) v at l2 = 0."""
+        if self.n_features <= GRAM_FEATURES:
+            return self.gram @ v
+        return self.design.gram_product(self.s, self.center, v[None])[0]
+
+    def raw_smoothness(self):
+        """Largest eigenvalue of c sum_i s_i (x_i, 1)(x_i, 1)', for coordinates (w, b).
+
+        In raw coordinates the second moments are those about the mean plus
+        (xbar, 1)(xbar, 1)'.
+        """
+        lifted = np.append(self.center, 1.0) if self.fit_intercept else None
+
+        def product(v):
+            v = v.ravel()
+            if lifted is None:
+                return self.centered_product(v)
+            result = lifted * (lifted @ v)
+            result[:-1] += self.centered_product(v[:-1])
+            return result
+
+        return self.c * largest_eigenvalue(product, self.n_features + self.fit_intercept)
+
+    def correlation_smoothness(self):
+        """lambda at l2 = 0: largest eigenvalue of D^-1/2 H D^-1/2, D = diag(H)."""
+        scale = inverse_or_zero(np.sqrt(self.variances))
+
+        def product(v):
+            return scale * self.centered_product(scale * v.ravel())
+
+        return max(1.0, largest_eigenvalue(product, self.n_features))
+
+    def largest_row_curvature(self, center, inverse_scale, intercept):
+        """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
+        norms = self._finite(self.design.weighted_row_norms(center, inverse_scale))
+        norms += intercept
+        return self.c * self.design.n_rows * float(np.max(norms * self.s))
+
+    def _finite(self, moments):
+        if np.all(np.isfinite(moments)):
+            return moments
+        name = self.design.dtype.name
+        bad = np.flatnonzero(~np.isfinite(np.atleast_2d(moments)).all(axis=0))
+        raise ValueError(
+            f"X has values too large to square in {name} (column {bad[0]}, for one); "
+            "scale it, for example with StandardScaler or MaxAbsScaler."
+        )
+
+
+class StreamedBound(CurvatureBound):
+    """H from the second moments of all rows seen so far, in one call or in many.
+
+    Means and variances of two sets of rows combine exactly (Chan, Golub & LeVeque 1983).
+    lambda is the largest that the rows of any call have shown.
+
+    Parameters
+    ----------
+    objective : Objective
+        The rows of this call.
+    weight : float
+        The sum of their weights before they were normalised.
+    moments : dict or None
+        What the calls before left in `moments`.
+    """
+
+    def __init__(self, objective, weight, moments):
+        super().__init__(objective)
+        mean, variances = self.center, self.variances
+        self._floor = 1.0
+        if moments is not None:
+            self._floor = moments["smoothness"]
+            share = weight / (weight + moments["weight"])
+            weight = weight + moments["weight"]
+            difference = (mean - moments["mean"]) * self.fit_intercept
+            mean = moments["mean"] + share * difference
+            variances = share * variances + (1 - share) * moments["variances"]
+            variances += share * (1 - share) * np.square(difference)
+        self.center, self._variances = mean, variances
+        self._weight = weight
+        self._gram = None
+
+    def correlation_smoothness(self):
+        """lambda, of the rows of this call in the scale of all, never falling."""
+        self._floor = max(self._floor, super().correlation_smoothness())
+        return self._floor
+
+    @property
+    def moments(self):
+        """What the next call needs."""
+        return {
+            "weight": self._weight,
+            "mean": self.center,
+            "variances": self.variances,
+            "smoothness": self._floor,
+        }
+
+
+def inverse_or_zero(D):
+    """1 / D, and 0 where D is 0: the pseudo-inverse of a diagonal."""
+    return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
+
+
+class Geometry:
+    """A metric P for the steps of one objective.
+
+    Parameters
+    ----------
+    objective : Objective
+
+    Attributes
+    ----------
+    name : None, "diagonal" or "full"
+    starts_at_null : bool
+        Whether a descent starts at the null model (w = 0, best intercept) or at zero.
+    smoothness : ndarray of shape (m,)
+        L in this geometry: the Hessian of F is at most L P.
+    """
+
+    def __init__(self, objective, bound=None):
+        self.objective = objective
+        if bound is not None:
+            self.bound = bound
+
+    @cached_property
+    def bound(self):
+        """H of the objective's rows, made when first asked for."""
+        return CurvatureBound(self.objective)
+
+    @property
+    def l2(self):
+        """The smooth penalty of each candidate, of shape (m,)."""
+        return self.objective.penalty.l2[:, 0, 0].astype(np.float64)
+
+    def expected_smoothness(self, batch_size):
+        """L_B of a mini-batch drawn without replacement (Gower et al. 2019), of shape (m,).
+
+            L_B = n (B - 1) / (B (n - 1)) L + (n - B) / (B (n - 1)) max_i L_i
+
+        with L_i the smoothness of n s_i loss_i + penalty.
+        """
+        n, B = self.objective.design.n_rows, batch_size
+        if B >= n:
+            return self.smoothness
+        together = n * (B - 1) / (B * (n - 1))
+        alone = (n - B) / (B * (n - 1))
+        return together * self.smoothness + alone * self.row_smoothness()
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+
+
+class Identity(Geometry):
+    """P = I in raw coordinates: plain gradient descent, nothing centred."""
+
+    name = None
+    starts_at_null = False
+
+    @cached_property
+    def _raw_smoothness(self):
+        return self.bound.raw_smoothness()
+
+    @property
+    def smoothness(self):
+        """L of each candidate: that of the mean loss plus l2."""
+        return self._raw_smoothness + self.l2
+
+    def row_smoothness(self):
+        """The largest smoothness of a single row's n s_i loss_i, of shape (m,)."""
+        zero, one = np.zeros(self.bound.n_features), np.ones(self.bound.n_features)
+        return self.bound.largest_row_curvature(zero, one, self.bound.fit_intercept) + self.l2
+
+    def direction(self, G):
+        """P^-1 g = g."""
+        return G
+
+    def norm(self, G, W):
+        """||g|| of the least-norm subgradient, of shape (m,)."""
+        penalty = self.objective.penalty
+        if penalty.has_l1:
+            G = G.copy()
+            d = W.shape[-1]
+            G[..., :d] = penalty.least_norm_subgradient(W, G[..., :d])
+        flat = G.reshape(len(G), -1)
+        return np.sqrt(np.einsum("mp,mp->m", flat, flat, dtype=np.float64))
+
+    def gradient_scale(self):
+        """The gradient norm at theta = 0, of shape (m,): rounding is eps times this."""
+        objective = self.objective
+        zero = objective.zeros(len(self.l2))
+        return self.norm(objective.evaluate(zero)[1], objective.coefficients(zero))
+
+    def inner(self, U, V):
+        """<u, P v>, of shape (m,)."""
+        return np.einsum("mkp,mkp->m", U, V, dtype=np.float64)
+
+    def prox(self, theta, step):
+        """In place: soft threshold of the coefficients at step * l1."""
+        W = self.objective.coefficients(theta)
+        W[...] = soft_threshold(W, step * self.objective.penalty.l1)
+
+
+class Centered(Geometry):
+    """What the diagonal and the full geometry share: centred coordinates, smoothness 1."""
+
+    starts_at_null = True
+
+    def __init__(self, objective, bound=None):
+        super().__init__(objective, bound)
+        self.dtype = objective.design.dtype
+        self.center = self.bound.center.astype(self.dtype)
+        self.c = self.bound.c
+        self.d = self.bound.n_features
+
+    @property
+    def smoothness(self):
+        """At most 1 by construction."""
+        return np.ones(len(self.objective.penalty.l2))
+
+    def direction(self, G):
+        """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
+        if not self.bound.fit_intercept:
+            return self.solve(G)
+        G_b = G[..., -1:]
+        U = np.empty_like(G)
+        U[..., : self.d] = self.solve(G[..., : self.d] - self.center * G_b)
+        U[..., -1] = G[..., -1] / self.c - U[..., : self.d] @ self.center
+        return U
+
+    def gradient_scale(self):
+        """A bound on the gradient norm at theta = 0, of shape (m,): rounding is eps times this.
+
+        With r_i the derivative at margin 0, g = sum_i s_i r_i x_i and H >= c sum_i s_i x_i x_i'
+        give g' H^-1 g <= sum_i s_i r_i^2 / c.
+        """
+        Y, s = self.objective.Y, self.bound.s
+        R = self.objective.loss.derivative(np.zeros((1, *Y.shape)), Y, np.ones_like(s))[0]
+        return np.full(len(self.l2), np.sqrt((np.square(R) @ s).sum() / self.c))
+
+    def norm(self, G, W):
+        """sqrt(g' P^-1 g) of the least-norm subgradient, of shape (m,)."""
+        G_w = G[..., : self.d]
+        square = np.zeros(len(G))
+        if self.bound.fit_intercept:
+            G_b = G[..., -1]
+            G_w = G_w - self.center * G_b[..., None]
+            square += np.square(G_b).sum(axis=1) / self.c
+        G_w = self.objective.penalty.least_norm_subgradient(W, G_w)
+        square += np.einsum("mkd,mkd->m", G_w, self.solve(G_w))
+        return np.sqrt(np.maximum(square, 0))
+
+
+class Diagonal(Centered):
+    """P = lambda D, with D = diag(H), lambda the largest eigenvalue of D^-1/2 H D^-1/2.
+
+    lambda is found at l2 = 0; for l2 > 0 it is at most
+    (lambda max(D_0) + l2) / (max(D_0) + l2), which is what is used.
+    """
+
+    name = "diagonal"
+
+    def __init__(self, objective, bound=None):
+        super().__init__(objective, bound)
+        V = self.c * self.bound.variances
+        l2 = self.l2[:, None]
+        top = V.max() + l2
+        factor = np.divide(
+            self.bound.correlation_smoothness() * V.max() + l2,
+            top,
+            out=np.ones_like(top),
+            where=top > 0,
+        )
+        self.P = factor * (V + l2)
+        self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
+
+    def row_smoothness(self):
+        """The largest smoothness of a single row's n s_i loss_i, of shape (m,)."""
+        intercept = self.bound.fit_intercept / self.c
+        center = self.bound.center
+        return np.array(
+            [
+                self.bound.largest_row_curvature(center, inverse[0], intercept)
+                for inverse in self.inverse.astype(np.float64)
+            ]
+        )
+
+    def solve(self, G_w):
+        """P_w^-1 g_w."""
+        return G_w * self.inverse
+
+    def inner(self, U, V):
+        """<u, P v> for steps in raw coordinates, of shape (m,)."""
+        d = self.d
+        total = np.einsum("mkd,mkd,md->m", U[..., :d], V[..., :d], self.P)
+        if self.bound.fit_intercept:
+            u = U[..., -1] + U[..., :d] @ self.center
+            v = V[..., -1] + V[..., :d] @ self.center
+            total += self.c * np.einsum("mk,mk->m", u, v)
+        return total
+
+    def prox(self, theta, step):
+        """In place: soft threshold at step * l1 / P_jj; b + xbar . w stays where it is."""
+        W = theta[..., : self.d]
+        shrunk = soft_threshold(W, step * self.objective.penalty.l1 * self.inverse)
+        if self.bound.fit_intercept:
+            theta[..., -1] += (W - shrunk) @ self.center
+        W[...] = shrunk
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.P, self.inverse = self.P[kept], self.inverse[kept]
+
+
+class Full(Centered):
+    """P = H, brought to unit diagonal before it is factored.
+
+    With S = diag(H)^-1/2 and S H S = V diag(e) V', the pseudo-inverse is
+    S V diag(1/e) V' S over the eigenvalues above rounding, so that collinear one-hot columns and
+    scales from 1e-6 to 1e6 do no harm.
+    """
+
+    name = "full"
+
+    def __init__(self, objective, bound=None):
+        super().__init__(objective, bound)
+        levels, self._level = np.unique(self.l2, return_inverse=True)
+        H = self.c * self.bound.gram
+        inverses = np.stack([pseudo_inverse(H, l2) for l2 in levels])
+        self._inverses = inverses.astype(self.dtype)
+        self.inverse = self._spread()
+
+    def _spread(self):
+        return self._inverses if len(self._inverses) == 1 else self._inverses[self._level]
+
+    def solve(self, G_w):
+        """P_w^-1 g_w."""
+        return G_w @ self.inverse
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self._level = self._level[kept]
+        self.inverse = self._spread()
+
+
+def pseudo_inverse(H, l2):
+    """(H + l2 I)^+ of a symmetric positive semidefinite matrix of any scales."""
+    A = H + l2 * np.eye(len(H))
+    diagonal = np.diag(A).copy()
+    scale = inverse_or_zero(np.sqrt(np.maximum(diagonal, 0)))
+    e, V = linalg.eigh(scale[:, None] * A * scale)
+    cutoff = len(H) * np.finfo(np.float64).eps * max(e[-1], 0.0)
+    root = np.sqrt(np.divide(1.0, e, out=np.zeros_like(e), where=e > cutoff))
+    half = scale[:, None] * V * root
+    return half @ half.T
+
+
+def choose_preconditioner(objective, *, full_batch):
+    """What preconditioner="auto" means where the learning rate is "auto" too."""
+    moderate = objective.n_features <= FULL_FEATURES
+    if full_batch and moderate and not objective.penalty.has_l1:
+        return "full"
+    return "diagonal"
+
+
+GEOMETRIES = {None: Identity, "diagonal": Diagonal, "full": Full}

@@ -1,0 +1,171 @@
+"""When a descent ends, and what it is then called.
+
+Every rule is for all candidates at once and written so that NaN is never an
+improvement and a rising loss never convergence.
+"""
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ._schedules import ADAPTIVE_DIVISOR, ADAPTIVE_END
+
+# F this many times the larger of F(start) and F(null model) is divergence.
+DIVERGENCE_FACTOR = 10.0
+# A plateau is looked for no sooner than this many time constants 1 / (1 - beta) of the
+# velocity after the last improvement: inside an overshoot of momentum F stands still.
+PLATEAU_TIME_CONSTANTS = 3.0
+
+
+class DivergenceWarning(ConvergenceWarning):
+    """The loss rose without bound: the learning rate is above what the data allow.
+
+    The message names the learning rate, the stable limit for the data and a value to try.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_momentum import DivergenceWarning, MomentumLinearRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = MomentumLinearRegressor(learning_rate=100.0, momentum=0.5).fit(X, y)
+    >>> model.status_
+    'diverged'
+    >>> [w.category.__name__ for w in caught]
+    ['DivergenceWarning']
+    """
+
+
+class NoImprovement:
+    """Epochs since a loss last fell below its best by more than a margin."""
+
+    def __init__(self, margin, best, stalled):
+        self.margin = margin
+        self.best = best
+        self.stalled = stalled
+
+    @classmethod
+    def new(cls, n_candidates, margin):
+        """Nothing seen yet."""
+        return cls(margin, np.full(n_candidates, np.inf), np.zeros(n_candidates, dtype=int))
+
+    def update(self, loss):
+        """Take in an epoch's losses; the count for each candidate."""
+        improved = loss < self.best - self.margin
+        self.best = np.where(improved, loss, self.best)
+        self.stalled = np.where(improved, 0, self.stalled + 1)
+        return self.stalled
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.best, self.stalled = self.best[kept], self.stalled[kept]
+
+
+class Stopping:
+    """The stopping rules of one descent.
+
+    Parameters
+    ----------
+    n_candidates : int
+    null_loss : float
+        F of the null model (w = 0, best intercept): the unit of `tol` for losses.
+    null_norm : ndarray of shape (n_candidates,)
+        The null model's gradient norm: the unit of `tol` for gradients.
+    start_loss : ndarray of shape (n_candidates,)
+    tol : float
+        0: no rule but divergence and max_iter.
+    n_iter_no_change : int
+    full_batch : bool
+        Certified by the gradient; else by a plateau of F.
+    adaptive : bool
+        Divide the learning rate at a plateau instead of ending there.
+    early_stopping : bool
+        End when the validation loss no longer improves.
+    patience_steps : ndarray of shape (n_candidates,)
+        Steps after an improvement before which no plateau is declared.
+    steps_per_epoch : int
+    """
+
+    def __init__(
+        self,
+        *,
+        n_candidates,
+        null_loss,
+        null_norm,
+        start_loss,
+        tol,
+        n_iter_no_change,
+        full_batch,
+        adaptive,
+        early_stopping,
+        patience_steps,
+        steps_per_epoch,
+    ):
+        self.limit = DIVERGENCE_FACTOR * np.maximum(start_loss, null_loss)
+        self.tol = tol
+        self.gradient_limit = tol * null_norm
+        self.n_iter_no_change = n_iter_no_change
+        self.full_batch = full_batch
+        self.adaptive = adaptive
+        self.early_stopping = early_stopping
+        epochs = np.ceil(patience_steps / steps_per_epoch)
+        self.patience = np.maximum(n_iter_no_change, epochs)
+        self.factor = np.ones(n_candidates)
+        self.plateau = NoImprovement.new(n_candidates, tol * null_loss)
+        self.validation = NoImprovement.new(n_candidates, tol * null_loss)
+
+    def check(self, F, gradient_norm, validation_loss, *, count=True):
+        """The status of every candidate after an epoch: None to go on.
+
+        ``count=False`` for the start of a resumed descent, counted by the call before.
+        """
+        status = np.full(len(F), None, dtype=object)
+        if count and (self.adaptive or not self.full_batch):
+            stalled = self.plateau.update(F) >= self.patience
+            if self.adaptive:
+                self.factor[stalled] /= ADAPTIVE_DIVISOR
+                self.plateau.stalled[stalled] = 0
+                stalled = self.factor < ADAPTIVE_END
+            if self.tol > 0 and stalled.any():
+                status[stalled] = "plateau"
+        if count and self.early_stopping:
+            stalled = self.validation.update(validation_loss) >= self.n_iter_no_change
+            if self.tol > 0 and stalled.any():
+                status[stalled] = "early_stopped"
+        if self.full_batch and self.tol > 0:
+            certified = gradient_norm <= self.gradient_limit
+            if certified.any():
+                status[certified] = "converged"
+        sound = (F <= self.limit) & np.isfinite(F)
+        if not sound.all():
+            status[~sound] = "diverged"
+        return status
+
+    @property
+    def state(self):
+        """What a resumed descent needs: named arrays, first axis the candidate."""
+        return {
+            "factor": self.factor,
+            "plateau_best": self.plateau.best,
+            "plateau_stalled": self.plateau.stalled,
+            "validation_best": self.validation.best,
+            "validation_stalled": self.validation.stalled,
+        }
+
+    @state.setter
+    def state(self, state):
+        self.factor = state["factor"].copy()
+        self.plateau.best = state["plateau_best"].copy()
+        self.plateau.stalled = state["plateau_stalled"].copy()
+        self.validation.best = state["validation_best"].copy()
+        self.validation.stalled = state["validation_stalled"].copy()
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.limit = self.limit[kept]
+        self.gradient_limit = self.gradient_limit[kept]
+        self.patience = self.patience[kept]
+        self.factor = self.factor[kept]
+        self.plateau.keep(kept)
+        self.validation.keep(kept)
