@@ -254,19 +254,20 @@ class _Descent:
 
     def _epoch(self, eta):
         """All steps of one epoch."""
-        for gradient in self._gradients():
-            self.rule.step(self.theta, gradient(self.theta), eta)
+        for G in self._gradients():
+            self.rule.step(self.theta, G, eta)
             if self.mean is not None:
                 self.mean.add(self.theta)
 
     def _gradients(self):
-        if not self.full_batch:
-            n = self.objective.design.n_rows
-            order = self.rng.permutation(n) if self.plan.shuffle else None
-            return self.objective.batch_gradients(order, self.plan.batch_size)
-        if self.mean is None:
-            return [lambda theta: self.G]
-        return [lambda theta: self.objective.evaluate(theta)[1]]
+        """The gradient at the iterate of the moment, once a step."""
+        if self.full_batch:
+            yield self.G if self.mean is None else self.objective.evaluate(self.theta)[1]
+            return
+        n = self.objective.design.n_rows
+        order = self.rng.permutation(n) if self.plan.shuffle else None
+        for batch in self.objective.batches(order, self.plan.batch_size):
+            yield self.objective.batch_gradient(self.theta, batch)
 
     def _account(self, *, epoch, learning_rate, momentum):
         """Record the epoch, remember the best, let go of the candidates that are done."""

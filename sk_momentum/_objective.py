@@ -29,13 +29,23 @@ class Objective:
         self.design = design
         self.loss = loss
         self.penalty = penalty
-        self.Y = Y
-        self.s = s
+        # One array, so that a mini-batch gathers its targets and weights at once.
+        self.targets = np.vstack([Y, s]).astype(design.dtype, copy=False)
         self.fit_intercept = fit_intercept
         self.n_features = design.n_features
         self.n_outputs = len(Y)
         self.n_parameters = design.n_features + fit_intercept
-        self._margins = None
+        self._buffers = {}
+
+    @property
+    def Y(self):
+        """Encoded targets, of shape (k, n_rows)."""
+        return self.targets[:-1]
+
+    @property
+    def s(self):
+        """Weights that sum to 1, of shape (n_rows,)."""
+        return self.targets[-1]
 
     def zeros(self, n_candidates):
         """theta = 0, of shape (n_candidates, k, p)."""
@@ -75,41 +85,40 @@ class Objective:
             for rows, block in self.design.blocks
         ).astype(np.float64)
 
-    def batch_gradients(self, order, batch_size):
-        """Yield, batch by batch, a function theta -> gradient.
+    def batches(self, order, batch_size):
+        """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
+        return self.design.batches(order, batch_size, self.targets)
 
-        The gradient of a batch B of the n rows, with the smooth penalty,
+    def batch_gradient(self, theta, batch):
+        """The gradient of a batch B of the n rows, with the smooth penalty:
 
             n / |B| sum_{i in B} s_i grad loss_i + l2 w,
 
         whose mean over equally likely batches is the gradient of F.
         """
-        n = self.design.n_rows
-        for rows, block in self.design.batches(order, batch_size):
-            s = self.s[rows]
-            Y = self.Y[:, rows]
-            s = s * (n / len(s))
-
-            def gradient(theta, block=block, Y=Y, s=s):
-                G = self._gradient_from_margins(self.margins(theta, block), block, Y, s)
-                self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
-                return G
-
-            yield gradient
+        block, targets = batch
+        Z = self.margins(theta, block)
+        G = self._gradient_from_margins(Z, block, targets[:-1], targets[-1])
+        G *= self.design.n_rows / block.shape[0]
+        self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
+        return G
 
     def margins(self, theta, block):
         """Raw predictions of shape (m, k, rows), in a buffer that the next call reuses."""
         m, k, p = theta.shape
         flat = theta.reshape(m * k, p)
-        n = block.shape[0]
-        if self._margins is None or self._margins.size < m * k * n:
-            largest = max(n, self.design.max_block_rows)
-            self._margins = np.empty(m * k * largest, dtype=theta.dtype)
-        Z = self._margins[: m * k * n].reshape(m * k, n)
-        self.design.forward(flat[:, : self.n_features], block, out=Z)
+        Z = self._buffer(m, block.shape[0])
+        rows_last = Z.reshape(m * k, -1)
+        self.design.forward(flat[:, : self.n_features], block, out=rows_last)
         if self.fit_intercept:
-            Z += flat[:, -1:]
-        return Z.reshape(m, k, n)
+            rows_last += flat[:, -1:]
+        return Z
+
+    def _buffer(self, m, n):
+        shape = (m, self.n_outputs, n)
+        if shape not in self._buffers:
+            self._buffers[shape] = np.empty(shape, dtype=self.design.dtype)
+        return self._buffers[shape]
 
     def _gradient_from_margins(self, Z, block, Y, s):
         """sum_i s_i dloss_i (x_i, 1), overwriting Z."""
@@ -118,9 +127,10 @@ class Objective:
         G = np.empty((m * k, self.n_parameters), dtype=Z.dtype)
         self.design.adjoint(R, block, out=G[:, : self.n_features])
         if self.fit_intercept:
-            R.sum(axis=1, out=G[:, -1])
+            np.add.reduce(R, axis=1, out=G[:, -1])
         return G.reshape(m, k, self.n_parameters)
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.penalty.keep(kept)
+        self._buffers.clear()
