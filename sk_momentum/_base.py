@@ -15,7 +15,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._advice import explain, explain_undone
-from ._compat import Interval, SparseCoefMixin, StrOptions, check_weights, fit_context
+from ._compat import Interval, StrOptions, check_weights, fit_context
 from ._descent import Plan, descend
 from ._design import make_design
 from ._momentum import MOMENTUM_TYPES, Guarded, make_rule
@@ -72,10 +72,11 @@ class Rows:
         return self if self.weights.all() else self.take(np.flatnonzero(self.weights))
 
 
-class BaseMomentum(SparseCoefMixin, BaseEstimator):
+class BaseMomentum(BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
-    Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`, and how the coefficients are laid out: `_set_coefficients`.
+    Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`; and how the
+    coefficients are laid out: `_set_coefficients`.
     """
 
     _parameter_constraints: dict = {
@@ -180,13 +181,13 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
         started = time.perf_counter()
         resume = self.warm_start and hasattr(self, "coef_")
         self._check_parameters()
-        rows = self._validate_rows(
-            X, y, sample_weight, reset=not resume, new_targets=not resume
-        )
+        rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
         rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
         objective = self._objective(rows)
         geometry = GEOMETRIES[self._preconditioner_name(objective)](objective)
-        rule, learning_rate = self._rule(geometry, minibatch=self._batch_size(objective) is not None)
+        rule, learning_rate = self._rule(
+            geometry, minibatch=self._batch_size(objective) is not None
+        )
         outcome = descend(
             objective=objective,
             geometry=geometry,
@@ -201,7 +202,13 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
             on_epoch=self._printer(),
         )[0]
         self._set_fitted(outcome, geometry, learning_rate[0], {"random": random})
-        explain(self, outcome, geometry=geometry, rule=rule, batch_size=self._rows_of_a_batch(objective))
+        explain(
+            self,
+            outcome,
+            geometry=geometry,
+            rule=rule,
+            batch_size=self._rows_of_a_batch(objective),
+        )
         return self
 
     def _partial_fit(self, X, y, sample_weight, *, new_targets):
@@ -209,9 +216,7 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
         started = time.perf_counter()
         resume = hasattr(self, "coef_")
         self._check_parameters()
-        rows = self._validate_rows(
-            X, y, sample_weight, reset=not resume, new_targets=new_targets
-        )
+        rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
         carried = self._state if resume else {}
         geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
@@ -258,20 +263,20 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
                 "preconditioner='diagonal', or l1_ratio=0."
             )
 
-    def _validate_rows(
-        self, X, y, sample_weight, *, reset, new_targets, name="sample_weight"
-    ):
+    def _validate_rows(self, X, y, sample_weight, *, reset, new_targets, name="sample_weight"):
         """Check and encode rows; those of weight 0 are dropped before anything is counted."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            order="C" if self.batch_size is not None else None,
-            **self._target_checks,
-        )
+        # The check for NaN sums X, which may overflow without harm.
+        with np.errstate(over="ignore", invalid="ignore"):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                order="C" if self.batch_size is not None else None,
+                **self._target_checks,
+            )
         if sparse.issparse(X) and not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
@@ -303,12 +308,19 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
             raise ValueError("y_val or sample_weight_val was given without X_val.")
         if not self.early_stopping:
             return rows, None, random
-        train, test = train_test_split(
-            np.arange(len(rows.y)),
-            test_size=self.validation_fraction,
-            random_state=random["split_seed"],
-            stratify=self._stratify(rows.y),
-        )
+        try:
+            train, test = train_test_split(
+                np.arange(len(rows.y)),
+                test_size=self.validation_fraction,
+                random_state=random["split_seed"],
+                stratify=self._stratify(rows.y),
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True cannot hold out "
+                f"validation_fraction={self.validation_fraction} of {len(rows.y)} rows: {error} "
+                "Change validation_fraction, or give X_val and y_val."
+            ) from error
         return rows.take(np.sort(train)), rows.take(np.sort(test)), random
 
     def _stratify(self, y):
@@ -356,8 +368,8 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
             return Identity(objective)
         if self.preconditioner == "full":
             raise ValueError(
-                "preconditioner='full' needs all rows at once and cannot be used with partial_fit; "
-                "use 'diagonal' (what 'auto' takes) or None."
+                "preconditioner='full' needs all rows at once, not those of partial_fit; "
+                "use 'diagonal' (which 'auto' takes) or None."
             )
         return Diagonal(objective, StreamedBound(objective, weight, moments))
 
@@ -423,7 +435,9 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
     def _set_fitted(self, outcome, geometry, learning_rate, carried):
         theta = outcome.theta
         coef = theta[:, : self.n_features_in_].copy()
-        intercept = theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
+        intercept = (
+            theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
+        )
         self._set_coefficients(coef, intercept)
         history = outcome.history
         self.history_ = history
@@ -455,6 +469,34 @@ class BaseMomentum(SparseCoefMixin, BaseEstimator):
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+
+    def sparsify(self):
+        """Turn `coef_` into a CSR matrix of shape (n_outputs, n_features).
+
+        Worth it where an L1 part has made most coefficients 0. Predictions work as before.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        check_is_fitted(self)
+        if not sparse.issparse(self.coef_):
+            self.coef_ = sparse.csr_matrix(np.atleast_2d(self.coef_))
+        return self
+
+    def densify(self):
+        """Turn `coef_` back into an ndarray of the shape that `fit` gave it.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        check_is_fitted(self)
+        if sparse.issparse(self.coef_):
+            self._set_coefficients(self.coef_.toarray(), np.atleast_1d(self.intercept_))
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

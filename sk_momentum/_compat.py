@@ -1,19 +1,10 @@
 """Every private import and every version difference of scikit-learn, and nothing else."""
 
 from sklearn.base import _fit_context
-from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-__all__ = [
-    "HasMethods",
-    "Interval",
-    "LinearClassifierMixin",
-    "SparseCoefMixin",
-    "StrOptions",
-    "check_weights",
-    "fit_context",
-]
+__all__ = ["Interval", "StrOptions", "check_weights", "fit_context"]
 
 fit_context = _fit_context
 

@@ -4,11 +4,58 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from ._base import BaseMomentum, all_or_nothing
 from ._compat import fit_context
+from ._docs import shared_docstring
 from ._losses import HalfSquaredError
 
 
+@shared_docstring
 class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
-    """Linear regression by gradient descent with momentum."""
+    """Linear regression by gradient descent with momentum.
+
+    Minimises, with weights s_i >= 0 that sum to 1,
+
+        F(w, b) = sum_i s_i ||x_i . w + b - y_i||^2 / 2
+                  + alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1).
+
+    `Ridge` has the same optimum at its alpha = alpha * n_samples, `ElasticNet` at the same
+    alpha and l1_ratio.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients, 1-d where y was.
+    intercept_ : float or ndarray of shape (n_targets,)
+        The intercept; 0.0 without one.
+    {attributes}
+
+    See Also
+    --------
+    MomentumLogisticClassifier : The same for classes.
+    sklearn.linear_model.SGDRegressor : Stochastic gradient descent without momentum.
+
+    Notes
+    -----
+    {auto}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sk_momentum import MomentumLinearRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = MomentumLinearRegressor().fit(X, y)
+    >>> model.status_
+    'converged'
+    >>> print(f"{model.score(X, y):.2f}")
+    0.51
+    """
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
@@ -47,17 +94,20 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, of the shape of the `y` fitted on.
         """
-        return self._margins(X)
+        Z = self._margins(X)
+        # A sparsified coef_ is two-dimensional.
+        return Z[:, 0] if self._n_targets is None and Z.ndim == 2 else Z
 
     _target_checks = {"multi_output": True, "y_numeric": True}
 
     def _encode_targets(self, y, weights, *, new):
         if new:
-            self._single_target = y.ndim == 1
-        elif self._single_target != (y.ndim == 1):
+            self._n_targets = None if y.ndim == 1 else y.shape[1]
+        elif self._n_targets != (None if y.ndim == 1 else y.shape[1]):
+            expected = "(n,)" if self._n_targets is None else f"(n, {self._n_targets})"
             raise ValueError(
-                f"y has shape {y.shape}, but the model being continued was fitted on "
-                f"{'1-d' if self._single_target else '2-d'} targets."
+                f"y or y_val has targets of shape {y.shape}, but those fitted on have shape "
+                f"{expected}; give targets of that shape, or fit anew with warm_start=False."
             )
         return y.reshape(len(y), -1), weights
 
@@ -70,8 +120,8 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
 
     def _set_coefficients(self, coef, intercept):
         # Shapes as in LinearRegression.
-        self.coef_ = coef[0] if self._single_target else coef
+        self.coef_ = coef[0] if self._n_targets is None else coef
         if not self.fit_intercept:
             self.intercept_ = 0.0
         else:
-            self.intercept_ = intercept[0] if self._single_target else intercept
+            self.intercept_ = intercept[0] if self._n_targets is None else intercept

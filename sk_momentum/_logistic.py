@@ -9,11 +9,64 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMomentum, all_or_nothing
 from ._compat import StrOptions, fit_context
+from ._docs import shared_docstring
 from ._losses import BinaryLogLoss, MultinomialLogLoss
 
 
+@shared_docstring
 class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
-    """Logistic regression by gradient descent with momentum."""
+    """Logistic regression by gradient descent with momentum.
+
+    Minimises, with weights s_i >= 0 that sum to 1 (sample_weight times class_weight),
+
+        F(w, b) = sum_i s_i loss(x_i . w + b, y_i)
+                  + alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1),
+
+    where the loss is log(1 + exp(-t z)), t = -1 or +1, for two classes and
+    log(sum_c exp(z_c)) - z_y for more. `LogisticRegression` has the same optimum at
+    C = 1 / (alpha * n_samples).
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, "balanced" or None, default=None
+        Factors on the weights of the classes; "balanced": inversely proportional to their shares.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts; 0 without one.
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    {attributes}
+
+    See Also
+    --------
+    MomentumLinearRegressor : The same for numbers.
+    sklearn.linear_model.SGDClassifier : Stochastic gradient descent without momentum.
+    sklearn.linear_model.LogisticRegression : Other solvers.
+
+    Notes
+    -----
+    {auto}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sk_momentum import MomentumLogisticClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MomentumLogisticClassifier(alpha=1e-2).fit(X, y)
+    >>> model.status_
+    'converged'
+    >>> print(f"{model.score(X, y):.2f}")
+    0.97
+    """
 
     _parameter_constraints: dict = {
         **BaseMomentum._parameter_constraints,
@@ -195,8 +248,8 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             self.classes_ = np.unique(y)
             if len(self.classes_) < 2:
                 raise ValueError(
-                    "MomentumLogisticClassifier needs rows of at least two classes (with "
-                    f"positive weight), but the data contains only one class: {self.classes_[0]!r}."
+                    "MomentumLogisticClassifier needs rows of at least two classes (with positive "
+                    f"weight), but the data contains only one class: {self.classes_[0]!r}."
                 )
         unseen = np.setdiff1d(y, self.classes_)
         if len(unseen):

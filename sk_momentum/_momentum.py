@@ -75,7 +75,9 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
         eta = inverse_smoothness(L) if auto_rate else np.array(learning_rate, dtype=np.float64)
         return Accelerated(geometry, may_restart=eta * L <= 1 + 1e-12), eta
     m = len(momentum)
-    beta = np.full(m, MINIBATCH_MOMENTUM) if auto_momentum else np.array(momentum, dtype=np.float64)
+    beta = (
+        np.full(m, MINIBATCH_MOMENTUM) if auto_momentum else np.array(momentum, dtype=np.float64)
+    )
     rule = FixedMomentum(geometry, momentum_type=momentum_type, momentum=beta)
     if not auto_rate:
         return rule, np.array(learning_rate, dtype=np.float64)

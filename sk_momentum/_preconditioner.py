@@ -37,6 +37,8 @@ def largest_eigenvalue(product, dim):
     if dim == 1:
         return float(product(np.ones(1))[0])
     start = np.random.RandomState(0).standard_normal(dim)
+    if not np.any(product(start)):
+        return 0.0
     operator = LinearOperator((dim, dim), matvec=product, dtype=np.float64)
     try:
         top = eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)
@@ -61,10 +63,9 @@ class CurvatureBound:
         self.s = objective.s.astype(np.float64, copy=False)
         self.fit_intercept = objective.fit_intercept
         self.n_features = objective.n_features
+        self.center = np.zeros(self.n_features)
         if self.fit_intercept:
-            self.center = self._finite(self.design.mean(self.s))
-        else:
-            self.center = np.zeros(self.n_features)
+            self.center = self._finite(self.design.mean)(self.s)
         self._variances = None
         self._gram = None
 
@@ -72,7 +73,7 @@ class CurvatureBound:
     def variances(self):
         """The diagonal of H / c at l2 = 0; exactly 0 for constant columns."""
         if self._variances is None:
-            V = self._finite(self.design.variances(self.s, self.center))
+            V = self._finite(self.design.variances)(self.s, self.center)
             # What rounding leaves of a constant column: at most (eps |center|)^2 a row.
             eps = np.finfo(self.design.dtype).eps
             V[V <= np.square(8 * eps * self.center)] = 0.0
@@ -83,7 +84,7 @@ class CurvatureBound:
     def gram(self):
         """H / c at l2 = 0."""
         if self._gram is None:
-            self._gram = self._finite(self.design.gram(self.s, self.center))
+            self._gram = self._finite(self.design.gram)(self.s, self.center)
         return self._gram
 
     def centered_product(self, v):
@@ -121,19 +122,24 @@ class CurvatureBound:
 
     def largest_row_curvature(self, center, inverse_scale, intercept):
         """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
-        norms = self._finite(self.design.weighted_row_norms(center, inverse_scale))
+        norms = self._finite(self.design.weighted_row_norms)(center, inverse_scale)
         norms += intercept
         return self.c * self.design.n_rows * float(np.max(norms * self.s))
 
     def _finite(self, moments):
-        if np.all(np.isfinite(moments)):
-            return moments
-        name = self.design.dtype.name
-        bad = np.flatnonzero(~np.isfinite(np.atleast_2d(moments)).all(axis=0))
-        raise ValueError(
-            f"X has values too large to square in {name} (column {bad[0]}, for one); "
-            "scale it, for example with StandardScaler or MaxAbsScaler."
-        )
+        """The function ``moments``, refusing what overflows."""
+
+        def checked(*args):
+            with np.errstate(over="ignore", invalid="ignore"):
+                result = moments(*args)
+            if np.all(np.isfinite(result)):
+                return result
+            raise ValueError(
+                f"X has values too large to square in {self.design.dtype.name}: scale its "
+                "columns, for example with StandardScaler or MaxAbsScaler."
+            )
+
+        return checked
 
 
 class StreamedBound(CurvatureBound):

@@ -1,5 +1,7 @@
 """Schedules: a factor on the learning rate, constant within an epoch e = 0, 1, ..."""
 
+from numbers import Real
+
 import numpy as np
 
 ADAPTIVE_DIVISOR = 5.0
@@ -29,13 +31,13 @@ def schedule_factor(schedule, *, epoch, epoch_of_call, max_iter):
         The same within this call, and how many there will be.
     """
     if callable(schedule):
-        factor = float(schedule(epoch))
-        if not (np.isfinite(factor) and factor >= 0):
+        factor = schedule(epoch)
+        if not (isinstance(factor, Real) and np.isfinite(factor) and factor >= 0):
             raise ValueError(
-                f"schedule({epoch}) returned {factor}; a schedule maps the epoch to a finite "
+                f"schedule({epoch}) returned {factor!r}; a schedule maps the epoch to a finite "
                 "factor >= 0 on the learning rate, such as `lambda e: 0.95**e`."
             )
-        return factor
+        return float(factor)
     if schedule == "invscaling":
         return invscaling(epoch)
     if schedule == "cosine":

@@ -1,0 +1,126 @@
+"""The parts of the public docstrings that both estimators share, written once."""
+
+PARAMETERS = """
+learning_rate : "auto" or float > 0, default="auto"
+    eta in the table of `momentum_type`: the size of a step, outside the velocity. "auto" takes
+    the value that the curvature of the data allows; see Notes.
+momentum : "auto" or float in [0, 1), default="auto"
+    beta in the table of `momentum_type`: the share of the last velocity that is kept.
+momentum_type : {"ema", "heavy_ball", "nesterov"}, default="ema"
+    With g the gradient at the current point, in the geometry of `preconditioner`:
+
+    ================  =============================  ========================
+    momentum_type     velocity                       step
+    ================  =============================  ========================
+    ``"ema"``         v <- beta v + (1 - beta) g     w <- w - eta v
+    ``"heavy_ball"``  v <- beta v + g                w <- w - eta v
+    ``"nesterov"``    v <- beta v + g                w <- w - eta (g + beta v)
+    ================  =============================  ========================
+
+    v starts at 0 and the intercept follows the same rule. The same iterates come from
+    eta (1 - beta) in "heavy_ball" as from eta in "ema".
+preconditioner : {"auto", "diagonal", "full"} or None, default="auto"
+    The geometry in which a step is taken; the optimum does not depend on it. None: the columns as
+    they come. "diagonal": every column in units of its own curvature, centred.
+    "full": the whole curvature bound, from one Gram matrix. In both, `learning_rate=1` is the
+    classical 1/L whatever the scales of the columns. "auto": None with a numeric learning rate;
+    else "full" in full batches where n_features is moderate and there is no L1 part, and
+    "diagonal" otherwise.
+batch_size : int >= 1 or None, default=None
+    Rows of a mini-batch. None, or n_samples and more: full batch, one step an epoch.
+schedule : {"constant", "invscaling", "cosine", "adaptive"} or callable, default="constant"
+    A factor on the learning rate in epoch e = 0, 1, ...: 1; (1 + e)^-1/2; half a cosine
+    wave over `max_iter`; divided by 5 whenever the loss has not improved by `tol` times the
+    null model's for `n_iter_no_change` epochs, until it is below 1e-6; or e -> factor.
+alpha : float >= 0, default=1e-4
+    Strength of the penalty alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1), added to the
+    *mean* loss. The intercept is not penalised.
+l1_ratio : float in [0, 1], default=0.0
+    Share of the L1 norm, whose coefficients become exactly 0.
+fit_intercept : bool, default=True
+    Whether to fit b.
+max_iter : int >= 1, default=1000
+    Epochs at most.
+tol : float >= 0 or None, default=1e-4
+    Full batch: converged when the gradient norm, in the metric of the geometry used, is at
+    most `tol` times that of the null model (w = 0, best intercept). Mini-batches: stop at a
+    plateau, when the loss has not improved by `tol` times the null model's loss for
+    `n_iter_no_change` epochs and 3 / (1 - beta) steps. None or 0: exactly `max_iter` epochs.
+n_iter_no_change : int >= 1, default=5
+    Epochs without improvement before a plateau, or `early_stopping`, ends the fit.
+early_stopping : bool, default=False
+    Stop when the validation loss no longer improves and give back the best epoch. Validation
+    rows are `X_val` of `fit`, or else held out.
+validation_fraction : float in (0, 1), default=0.1
+    Share of the rows held out by `early_stopping`.
+shuffle : bool, default=True
+    Whether mini-batches take the rows in a new order every epoch.
+average : bool, default=False
+    Whether the coefficients are the mean of the iterates after every step (Polyak-Ruppert).
+warm_start : bool, default=False
+    Whether `fit` carries on from the last call, velocity, counters and random state included.
+random_state : int, RandomState instance or None, default=None
+    Of the shuffling and the held-out rows.
+verbose : int, default=0
+    Above 0: print the facts of epochs at growing intervals.
+"""
+
+ATTRIBUTES = """
+n_iter_ : int
+    Epochs of the last call.
+n_features_in_ : int
+    Columns seen in fit.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Their names, where X has names that are all strings.
+learning_rate_, momentum_ : float
+    What was used in the last epoch.
+preconditioner_ : {None, "diagonal", "full"}
+    The geometry used.
+status_ : str
+    Why the fit ended: "converged" (certified by the gradient), "plateau", "max_iter", "diverged",
+    "early_stopped" or "stopped" (a callback asked).
+history_ : dict of ndarray of shape (n_iter_ + 1,)
+    The start and every epoch: loss, validation_loss (where there are validation rows),
+    gradient_norm, learning_rate and momentum (NaN at the start), seconds since fit began.
+loss_history_, loss_curve_ : ndarray of shape (n_iter_ + 1,)
+    The objective on all rows trained on, exact, after every epoch.
+best_iter_ : int
+    The epoch whose coefficients were given back: `loss_history_[best_iter_]` is the objective at
+    `coef_`.
+validation_loss_history_ : ndarray of shape (n_iter_ + 1,)
+    Mean loss on the validation rows, without penalty; only where there are such rows.
+"""
+
+AUTO = """
+What "auto" takes. In full batches, with L the smoothness in the geometry used (1 in
+"diagonal" and "full"): `learning_rate="auto"` with a numeric momentum is 1/L, for "ema"
+1 / ((1 - beta) L); `momentum="auto"` is Nesterov's sequence with gradient restart [2]_ [3]_, at
+1/L if the learning rate is "auto" too. In mini-batches: momentum 0.9, and a
+steady-state step (eta for "ema", eta / (1 - beta) for the others) of 1 / (2 L_B), L_B the
+expected smoothness of a batch [5]_.
+
+A numeric pair converges on quadratics while eta is below 2 (1 + beta) / L for "heavy_ball",
+2 (1 + beta) / ((1 + 2 beta) L) for "nesterov" and 2 (1 + beta) / ((1 - beta) L) for "ema".
+Descents start at zero with `preconditioner=None`, else at the null model.
+"""
+
+REFERENCES = """
+.. [1] Polyak, B. T. (1964). Some methods of speeding up the convergence of iteration methods.
+.. [2] Nesterov, Y. (1983). A method for solving the convex programming problem with
+   convergence rate O(1/k^2).
+.. [3] O'Donoghue, B. & Candes, E. (2015). Adaptive restart for accelerated gradient schemes.
+.. [4] Boehning, D. & Lindsay, B. (1988). Monotonicity of quadratic-approximation algorithms.
+.. [5] Gower, R. M. et al. (2019). SGD: general analysis and improved rates.
+"""
+
+
+def shared_docstring(cls):
+    """Fill in {parameters}, {attributes} and {references} of the class's docstring."""
+    indented = {
+        name.lower(): text.strip().replace("\n", "\n    ")
+        for name, text in globals().items()
+        if name.isupper()
+    }
+    for name, text in indented.items():
+        cls.__doc__ = cls.__doc__.replace("{" + name + "}", text)
+    return cls
