@@ -83,7 +83,7 @@ class Stopping:
     early_stopping : bool
         End when the validation loss no longer improves.
     patience_steps : ndarray of shape (n_candidates,)
-        Steps after an improvement before which no plateau is declared.
+        Steps after an improvement before which no plateau ends the descent.
     steps_per_epoch : int
     """
 
@@ -110,7 +110,7 @@ class Stopping:
         self.adaptive = adaptive
         self.early_stopping = early_stopping
         epochs = np.ceil(patience_steps / steps_per_epoch)
-        self.patience = np.maximum(n_iter_no_change, epochs)
+        self.patience = np.maximum(n_iter_no_change, 0 if adaptive else epochs)
         self.factor = np.ones(n_candidates)
         self.plateau = NoImprovement.new(n_candidates, tol * null_loss)
         self.validation = NoImprovement.new(n_candidates, tol * null_loss)
