@@ -1,0 +1,48 @@
+"""Configuration of the Sphinx documentation: ``python -m sphinx -W docs docs/_build/html``."""
+
+from pathlib import Path
+
+import sk_momentum
+
+project = "sk_momentum"
+author = "sk_momentum developers"
+project_copyright = author
+version = release = sk_momentum.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "matplotlib.sphinxext.plot_directive",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "py:obj"
+
+html_theme = "furo"
+html_title = f"sk_momentum {release}"
+html_show_sourcelink = False
+
+# The class template lists the methods; numpydoc's own list would repeat them.
+numpydoc_show_class_members = False
+autodoc_typehints = "none"
+
+plot_formats = [("png", 144)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = False
+
+
+def check_api_page(app):
+    """Fail the build if a public name is missing on the page of the public names."""
+    page = (Path(app.srcdir) / "api.rst").read_text(encoding="utf-8").split()
+    public = [name for name in sk_momentum.__all__ if not name.startswith("_")]
+    missing = sorted(set(public) - set(page))
+    if missing:
+        raise RuntimeError(f"docs/api.rst does not list {missing}")
+
+
+def setup(app):
+    """Connect the check to the start of the build."""
+    app.connect("builder-inited", check_api_page)
