@@ -57,7 +57,7 @@ def explain(estimator, outcome, *, geometry, rule, batch_size):
         limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
         message = (
             f"{name(estimator)}: the loss never fell below where it started in "
-            f"{outcome.n_iter} epochs; the coefficients are those of the start. "
+            f"{counted(outcome.n_iter)}; the coefficients are those of the start. "
             f"learning_rate={estimator.learning_rate} is too large for batches of {batch_size} "
             f"rows: {advice(estimator, advised)}."
         )
@@ -69,6 +69,11 @@ def explain(estimator, outcome, *, geometry, rule, batch_size):
 def name(estimator):
     """The class, as users know it."""
     return type(estimator).__name__
+
+
+def counted(n):
+    """1 epoch, 2 epochs."""
+    return f"{n} epoch" if n == 1 else f"{n} epochs"
 
 
 def advice(estimator, advised):
@@ -87,7 +92,7 @@ def divergence_message(estimator, outcome, *, geometry, rule, batch_size):
     unless = "" if used > limit else " (which holds for quadratics, mini-batches only on average)"
     return (
         f"{name(estimator)} diverged: the loss went from {loss[0]:.4g} to {loss[-1]:.4g} in "
-        f"{outcome.n_iter} epochs. learning_rate={used:g} is {where} {limit:.3g}, the stable "
+        f"{counted(outcome.n_iter)}. learning_rate={used:g} is {where} {limit:.3g}, the stable "
         f"limit for this data at momentum={estimator.momentum_:g} ({kind}){unless}: "
         f"{advice(estimator, advised)}. The coefficients kept are those of epoch "
         f"{outcome.best_iter}, the best before."

@@ -196,12 +196,13 @@ class BaseMomentum(BaseEstimator):
             learning_rate=learning_rate,
             plan=self._plan(objective),
             rng=random["rng"],
-            state=self._resumable(rule) if resume else None,
+            state=self._resumable(rule, geometry) if resume else None,
             validation=None if held_out is None else self._objective(held_out),
             started=started,
             on_epoch=self._printer(),
         )[0]
-        self._set_fitted(outcome, geometry, learning_rate[0], {"random": random})
+        carried = {"random": random, "kind": self._kind(rule, geometry)}
+        self._set_fitted(outcome, geometry, learning_rate[0], carried)
         explain(
             self,
             outcome,
@@ -218,7 +219,7 @@ class BaseMomentum(BaseEstimator):
         self._check_parameters()
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
-        carried = self._state if resume else {}
+        carried = dict(self._state) if resume else {}
         geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
         rule, learning_rate = self._rule(geometry, minibatch=True)
         guarded = Guarded(rule)
@@ -229,12 +230,13 @@ class BaseMomentum(BaseEstimator):
             theta=self._start(objective, geometry, resume),
             learning_rate=learning_rate,
             plan=replace(self._plan(objective), **STREAM),
-            state=self._resumable(rule) if resume else None,
+            state=self._resumable(rule, geometry) if resume else None,
             started=started,
             on_epoch=self._printer(),
         )[0]
         moments = None if geometry.name is None else geometry.bound.moments
-        self._set_fitted(outcome, geometry, learning_rate[0], {**carried, "moments": moments})
+        carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
+        self._set_fitted(outcome, geometry, learning_rate[0], carried)
         explain_undone(
             self,
             guarded.undone,
@@ -329,7 +331,9 @@ class BaseMomentum(BaseEstimator):
     # ------------------------------------------------------------------- build
 
     def _objective(self, rows):
-        weights = rows.weights / rows.weights.sum()
+        # By the largest first: the sum of large weights may overflow.
+        weights = rows.weights / rows.weights.max()
+        weights /= weights.sum()
         k = self._n_outputs(rows.y)
         dtype = rows.X.dtype
         Y = self._loss(k).encode(rows.y, k)
@@ -408,14 +412,17 @@ class BaseMomentum(BaseEstimator):
             theta[0, :, -1] = self.intercept_
         return theta
 
-    def _resumable(self, rule):
-        """The state of the last call, if it was left by the same kind of rule."""
+    def _resumable(self, rule, geometry):
+        """The state of the last call; without the rule's where that was of another kind."""
         state = getattr(self, "_state", None)
         if state is None:
             return None
-        state = state["descent"]
-        same = state["rule"] is not None and state["rule"].keys() == rule.state_names
-        return state if same else {**state, "rule": None}
+        same = state["kind"] == self._kind(rule, geometry)
+        return state["descent"] if same else {**state["descent"], "rule": None}
+
+    def _kind(self, rule, geometry):
+        """What gives a velocity its meaning."""
+        return type(rule).__name__, self.momentum_type, geometry.name
 
     def _printer(self):
         if not self.verbose:

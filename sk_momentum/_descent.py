@@ -206,7 +206,7 @@ class _Descent:
         coefficients = self.objective.coefficients(null)
         scale = self.geometry.norm(null_gradient, coefficients)
         eps = np.finfo(self.theta.dtype).eps
-        if self.full_batch and self.plan.tol > 0:
+        if self.plan.tol > 0:
             rounding = 8 * eps * self.geometry.gradient_scale() / self.plan.tol
             scale = np.maximum(scale, rounding)
         size = n if self.full_batch else self.plan.batch_size
@@ -238,8 +238,11 @@ class _Descent:
                 break
             rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
             self._epoch(rate.astype(self.theta.dtype)[:, None, None])
-            self.F, self.G = self.objective.evaluate(self.point)
-            self._account(epoch=epoch, learning_rate=rate, momentum=self.rule.momentum)
+            self.F, self.G = self.objective.evaluate(
+                self.point, self.rule.margins if self.mean is None else None
+            )
+            used = rate if self.rule.learning_rate is None else self.rule.learning_rate
+            self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)
         if len(self.active):
             self._finish(np.full(len(self.active), "max_iter", dtype=object), self.plan.max_iter)
         return self.outcomes
@@ -280,8 +283,14 @@ class _Descent:
         facts |= {"gradient_norm": norm, "learning_rate": learning_rate, "momentum": momentum}
         self.history.record(self.active, **facts)
         self._remember(validation_loss if self.plan.early_stopping else self.F, epoch)
-        resumed_start = epoch == 0 and self.state is not None
-        status = self.stopping.check(self.F, norm, validation_loss, count=not resumed_start)
+        status = self.stopping.check(
+            self.F,
+            norm,
+            validation_loss,
+            exhausted=self.rule.exhausted if self.mean is None else False,
+            start=epoch == 0,
+            resumed=self.state is not None,
+        )
         if self.on_epoch is not None and self.on_epoch(epoch, facts):
             status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
         if any(status):

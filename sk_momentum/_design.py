@@ -5,6 +5,8 @@ coefficients (q, n_features), ``adjoint`` gives (q, n_features) from (q, n_rows)
 where q is n_candidates * n_outputs.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -84,19 +86,40 @@ class Design:
             total += self.adjoint(Z, block) - Z.sum(axis=1)[:, None] * center
         return total
 
-    def gram(self, s, center):
-        """sum_i s_i (x_i - center)(x_i - center)', of shape (n_features, n_features).
+    def moments(self, s):
+        """Weight, mean and Gram matrix of the rows under weights s, in one sweep.
 
-        The rows are centred before they are multiplied: the textbook difference of
-        second moments loses all digits on a column whose mean is large.
+        Returns
+        -------
+        weight : float
+            sum_i s_i.
+        mean : ndarray of shape (n_features,)
+        gram : ndarray of shape (n_features, n_features)
+            sum_i s_i (x_i - mean)(x_i - mean)'.
+
+        The rows are centred, at the mean of a few of them, before they are multiplied: the
+        textbook difference of second moments loses all digits on a column with a large mean.
         """
+        pilot = self.pilot
         total = np.zeros((self.n_features, self.n_features))
         scratch = np.empty_like(total)
-        for rows, block in self.blocks:
-            root = self.dense_centered(block, center)
-            root *= np.sqrt(s[rows])[:, None]
+        first = np.zeros(self.n_features)
+        for rows, block in self.dense_blocks():
+            root = block - pilot
+            weights = np.sqrt(s[rows])
+            root *= weights[:, None]
             total += np.matmul(root.T, root, out=scratch)
-        return total
+            first += weights @ root
+        weight = float(s.sum())
+        shift = first / weight if weight > 0 else first
+        total -= weight * np.outer(shift, shift)
+        return weight, pilot + shift, total
+
+    @cached_property
+    def pilot(self):
+        """A rough mean: that of a few rows spread over the table."""
+        few = self.X[:: max(1, self.n_rows // 64)]
+        return np.asarray(few.mean(axis=0), dtype=np.float64).ravel()
 
 
 class DenseDesign(Design):
@@ -125,9 +148,9 @@ class DenseDesign(Design):
         """R @ block, of shape (q, n_features)."""
         return np.matmul(R, block, out=out)
 
-    @staticmethod
-    def dense_centered(block, center):
-        return block - center
+    def dense_blocks(self):
+        """Yield (rows, ndarray) over all rows."""
+        return self.blocks
 
     def variances(self, s, center):
         """sum_i s_i (x_ij - center_j)^2, of shape (n_features,)."""
@@ -184,9 +207,12 @@ class SparseDesign(Design):
         out[...] = G
         return out
 
-    @staticmethod
-    def dense_centered(block, center):
-        return block.toarray() - center
+    def dense_blocks(self):
+        """Yield (rows, ndarray) over all rows, never more than a cache full."""
+        size = max(256, DENSE_BLOCK // max(1, self.n_features))
+        for a in range(0, self.n_rows, size):
+            b = min(a + size, self.n_rows)
+            yield slice(a, b), self.view(self.X, a, b).toarray()
 
     def variances(self, s, center):
         """sum_i s_i (x_ij - center_j)^2, of shape (n_features,).

@@ -70,7 +70,7 @@ n_iter_ : int
     Epochs of the last call.
 n_features_in_ : int
     Columns seen in fit.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Their names, where X has names that are all strings.
 learning_rate_, momentum_ : float
     What was used in the last epoch.
@@ -79,25 +79,31 @@ preconditioner_ : {None, "diagonal", "full"}
 status_ : str
     Why the fit ended: "converged" (certified by the gradient), "plateau", "max_iter", "diverged",
     "early_stopped" or "stopped" (a callback asked).
-history_ : dict of ndarray of shape (n_iter_ + 1,)
+history_ : dict of ndarray of shape (`n_iter_` + 1,)
     The start and every epoch: loss, validation_loss (where there are validation rows),
     gradient_norm, learning_rate and momentum (NaN at the start), seconds since fit began.
-loss_history_, loss_curve_ : ndarray of shape (n_iter_ + 1,)
+loss_history_, loss_curve_ : ndarray of shape (`n_iter_` + 1,)
     The objective on all rows trained on, exact, after every epoch.
 best_iter_ : int
     The epoch whose coefficients were given back: `loss_history_[best_iter_]` is the objective at
     `coef_`.
-validation_loss_history_ : ndarray of shape (n_iter_ + 1,)
+validation_loss_history_ : ndarray of shape (`n_iter_` + 1,)
     Mean loss on the validation rows, without penalty; only where there are such rows.
 """
 
 AUTO = """
-What "auto" takes. In full batches, with L the smoothness in the geometry used (1 in
-"diagonal" and "full"): `learning_rate="auto"` with a numeric momentum is 1/L, for "ema"
-1 / ((1 - beta) L); `momentum="auto"` is Nesterov's sequence with gradient restart [2]_ [3]_, at
-1/L if the learning rate is "auto" too. In mini-batches: momentum 0.9, and a
-steady-state step (eta for "ema", eta / (1 - beta) for the others) of 1 / (2 L_B), L_B the
-expected smoothness of a batch [5]_.
+Both knobs on "auto", in full batches and without an L1 part, is plane search [6]_ [7]_: the
+margins of a linear model are linear in its coefficients, so every epoch takes the learning rate
+and the momentum that together decrease the objective most, along
+w - eta P^-1 g + beta (w - w_previous). The objective never rises. Both values of every epoch are
+in `history_`.
+
+One of them on "auto", with L the smoothness in the geometry used (1 in "diagonal" and "full"):
+`learning_rate="auto"` with a numeric momentum is 1/L, for "ema" 1 / ((1 - beta) L);
+`momentum="auto"` with a numeric learning rate is Nesterov's sequence with gradient
+restart [2]_ [3]_. With an L1 part both on "auto" is that sequence, proximal, at 1/L.
+In mini-batches: momentum 0.9, and a steady-state step (eta for "ema", eta / (1 - beta) for the
+others) of 1 / (2 L_B), L_B the expected smoothness of a batch [5]_.
 
 A numeric pair converges on quadratics while eta is below 2 (1 + beta) / L for "heavy_ball",
 2 (1 + beta) / ((1 + 2 beta) L) for "nesterov" and 2 (1 + beta) / ((1 - beta) L) for "ema".
@@ -111,6 +117,9 @@ REFERENCES = """
 .. [3] O'Donoghue, B. & Candes, E. (2015). Adaptive restart for accelerated gradient schemes.
 .. [4] Boehning, D. & Lindsay, B. (1988). Monotonicity of quadratic-approximation algorithms.
 .. [5] Gower, R. M. et al. (2019). SGD: general analysis and improved rates.
+.. [6] Shea, B. & Schmidt, M. (2024). Why line search when you can plane search? arXiv 2406.17954.
+.. [7] Miele, A. & Cantrell, J. W. (1969). Study on a memory gradient method for the minimization
+   of functions.
 """
 
 

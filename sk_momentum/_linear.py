@@ -12,7 +12,7 @@ from ._losses import HalfSquaredError
 class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
     """Linear regression by gradient descent with momentum.
 
-    Minimises, with weights s_i >= 0 that sum to 1,
+    Minimises, with weights s_i >= 0 that sum to 1::
 
         F(w, b) = sum_i s_i ||x_i . w + b - y_i||^2 / 2
                   + alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1).

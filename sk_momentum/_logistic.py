@@ -17,7 +17,7 @@ from ._losses import BinaryLogLoss, MultinomialLogLoss
 class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
     """Logistic regression by gradient descent with momentum.
 
-    Minimises, with weights s_i >= 0 that sum to 1 (sample_weight times class_weight),
+    Minimises, with weights s_i >= 0 that sum to 1 (sample_weight times class_weight)::
 
         F(w, b) = sum_i s_i loss(x_i . w + b, y_i)
                   + alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1),

@@ -20,6 +20,21 @@ def seen_or_one_row(shares, s):
     return np.where(shares > 0, shares, s.mean())
 
 
+def elementwise_forms(W, s, D):
+    """sum_i w_i d_ji d_li for directions D_j, D_l of the shape of W; of shape (m, j, j)."""
+    forms = np.empty((len(W), len(D), len(D)))
+    for j, direction in enumerate(D):
+        weighted = W * direction
+        for i in range(j, len(D)):
+            forms[:, j, i] = forms[:, i, j] = np.einsum("mkr,mkr->m", weighted, D[i])
+    return forms
+
+
+def elementwise_curvature(W, s):
+    """What `second_order` gave is the curvature already."""
+    return W
+
+
 class HalfSquaredError:
     """loss(z, y) = sum_t (z_t - y_t)^2 / 2, summed over the targets t."""
 
@@ -39,9 +54,15 @@ class HalfSquaredError:
         return Z
 
     @staticmethod
-    def curvature(Z, Y):
-        """d2loss/dz2, of the shape of Z."""
-        return np.ones_like(Z)
+    def second_order(Z, Y, s):
+        """Value (m,), s_i dloss/dz_i and s_i d2loss/dz_i2 (of the shape of Z)."""
+        R = Z - Y
+        value = 0.5 * np.einsum("mkr,mkr,r->m", R, R, s)
+        R *= s
+        return value, R, np.broadcast_to(s, Z.shape)
+
+    quadratic_forms = staticmethod(elementwise_forms)
+    curvature = staticmethod(elementwise_curvature)
 
     @staticmethod
     def best_constant(Y, s):
@@ -86,10 +107,30 @@ class BinaryLogLoss:
         return np.negative(Z, out=Z)
 
     @staticmethod
-    def curvature(Z, Y):
-        """d2loss/dz2 = p (1 - p) with p = 1 / (1 + exp(-z)), of the shape of Z."""
-        E = np.exp(-np.abs(Z))
-        return E / np.square(1 + E)
+    def second_order(Z, Y, s):
+        """Value (m,), s_i dloss/dz_i and s_i d2loss/dz_i2 = s_i p (1 - p) (of the shape of Z)."""
+        U = Z * Y
+        E = np.abs(U)
+        np.negative(E, out=E)
+        np.exp(E, out=E)
+        losses = np.log1p(E)
+        losses -= np.minimum(U, 0)
+        value = losses[:, 0] @ s
+        # With E = exp(-|u|): the probability of the other label is E / (1 + E) where u > 0,
+        # else 1 / (1 + E); the curvature is E / (1 + E)^2 either way.
+        W = 1 + E
+        np.divide(s, W, out=W)
+        R = np.where(U > 0, E, 1)
+        R *= W
+        R *= Y
+        np.negative(R, out=R)
+        np.square(W, out=W)
+        W *= E
+        W /= s
+        return value, R, W
+
+    quadratic_forms = staticmethod(elementwise_forms)
+    curvature = staticmethod(elementwise_curvature)
 
     @staticmethod
     def best_constant(Y, s):
@@ -135,11 +176,30 @@ class MultinomialLogLoss:
         return Z
 
     @staticmethod
-    def curvature(Z, Y):
-        """The diagonal p (1 - p) of the Hessian in z, of the shape of Z."""
-        P = np.exp(Z - Z.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
-        return P * (1 - P)
+    def second_order(Z, Y, s):
+        """Value (m,), s_i (p_i - y_i) and s_i p_i (of the shape of Z)."""
+        P = Z - Z.max(axis=1, keepdims=True)
+        picked = np.einsum("mkr,kr->mr", P, Y)
+        np.exp(P, out=P)
+        total = P.sum(axis=1)
+        value = (np.log(total) - picked) @ s
+        P *= (s / total)[:, None]
+        return value, P - Y * s, P
+
+    @staticmethod
+    def quadratic_forms(P, s, D):
+        """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, j, j)."""
+        forms = elementwise_forms(P, s, D)
+        means = [np.einsum("mkr,mkr->mr", P, direction) for direction in D]
+        for j, mean_j in enumerate(means):
+            for i, mean_i in enumerate(means):
+                forms[:, j, i] -= np.einsum("mr,mr,r->m", mean_j, mean_i, 1 / s)
+        return forms
+
+    @staticmethod
+    def curvature(P, s):
+        """The diagonal s_i p_i (1 - p_i) of the Hessian, from what `second_order` gave."""
+        return P - P * P / s
 
     @staticmethod
     def best_constant(Y, s):

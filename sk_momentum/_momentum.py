@@ -24,6 +24,16 @@ import numpy as np
 MOMENTUM_TYPES = ("ema", "heavy_ball", "nesterov")
 # The momentum of mini-batches left on "auto".
 MINIBATCH_MOMENTUM = 0.9
+# Plane search. Epochs after which the margins are computed anew, before rounding drifts.
+REFRESH = 25
+# Newton steps on the plane at most; a further one is worth its O(n) only while it promises
+# this share of what the first one did.
+NEWTON_STEPS = 4
+NEWTON_GAIN = 0.05
+HALVINGS = 20
+# H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
+# still be above this share of itself after as many epochs as the new matrix costs.
+REWEIGHT_ABOVE = 0.03
 
 
 def steady_state_factor(momentum_type, momentum):
@@ -70,6 +80,8 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
     learning_rate : ndarray of shape (m,)
     """
     auto_rate, auto_momentum = learning_rate[0] == "auto", momentum[0] == "auto"
+    if auto_rate and auto_momentum and not minibatch and not geometry.objective.penalty.has_l1:
+        return PlaneSearch(geometry), np.ones(len(momentum))
     if auto_momentum and not minibatch:
         L = geometry.smoothness
         eta = inverse_smoothness(L) if auto_rate else np.array(learning_rate, dtype=np.float64)
@@ -93,7 +105,17 @@ def inverse_smoothness(L):
     return np.divide(1.0, L, out=np.ones_like(L), where=L > 0)
 
 
-class FixedMomentum:
+class Rule:
+    """What a descent may ask of every rule."""
+
+    # Margins of the iterate, the learning rate chosen, and where no step can improve F: only of
+    # rules that search.
+    margins = None
+    learning_rate = None
+    exhausted = False
+
+
+class FixedMomentum(Rule):
     """The table above, for one momentum a candidate.
 
     Parameters
@@ -102,8 +124,6 @@ class FixedMomentum:
     momentum_type : {"ema", "heavy_ball", "nesterov"}
     momentum : ndarray of shape (m,)
     """
-
-    state_names = frozenset({"velocity"})
 
     def __init__(self, geometry, *, momentum_type, momentum):
         self.geometry = geometry
@@ -156,7 +176,7 @@ class FixedMomentum:
         self._prepare()
 
 
-class Accelerated:
+class Accelerated(Rule):
     """Nesterov's sequence with gradient restart; proximal where there is an L1 part.
 
     x_next = prox(y - eta D(y));  y_next = x_next + beta (x_next - x),
@@ -173,8 +193,6 @@ class Accelerated:
     may_restart : ndarray of bool of shape (m,)
         Whether the candidate's learning rate is at most 1/L.
     """
-
-    state_names = frozenset({"x", "t"})
 
     def __init__(self, geometry, *, may_restart):
         self.geometry = geometry
@@ -219,7 +237,158 @@ class Accelerated:
         self.x, self.t = self.x[kept], self.t[kept]
 
 
-class Guarded:
+class PlaneSearch(Rule):
+    """The best learning rate and the best momentum, every epoch.
+
+    With u = -P^-1 g and delta the last step, take the (eta, beta) that minimise
+
+        phi(eta, beta) = F(theta + eta u + beta delta).
+
+    The margins are linear in theta, so phi and its derivatives cost O(n): Newton's method on a
+    2 x 2 system, guarded so that F never rises.  On squared error this is the method of
+    conjugate gradients (Shea & Schmidt 2024, arXiv 2406.17954; Miele & Cantrell 1969).
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+
+    Attributes
+    ----------
+    learning_rate, momentum : ndarray of shape (m,)
+        The (eta, beta) of the last step.
+    exhausted : ndarray of bool of shape (m,)
+        Where the best step could change F only within rounding.
+    margins : ndarray of shape (m, k, n_rows)
+        Of the current iterate.
+    """
+
+    def __init__(self, geometry):
+        self.geometry = geometry
+        self.objective = geometry.objective
+        m = len(geometry.l2)
+        self.learning_rate = np.ones(m)
+        self.momentum = np.zeros(m)
+        self.exhausted = np.zeros(m, dtype=bool)
+
+    def init(self, theta):
+        """delta = 0."""
+        self.delta = np.zeros_like(theta)
+        self.margins = self.objective.all_margins(theta)
+        self.delta_margins = np.zeros_like(self.margins)
+        self._steps = 0
+        self._decrement = None
+        self._lowest = np.full(len(theta), np.inf)
+
+    def step(self, theta, G, eta=None):
+        """One step, in place; eta is chosen, not taken."""
+        if self._steps % REFRESH == REFRESH - 1:
+            self.margins = self.objective.all_margins(theta)
+            self.delta_margins = self.objective.all_margins(self.delta)
+        self._steps += 1
+        u = self._direction(G)
+        steps, step_margins = [u], [self.objective.all_margins(u)]
+        if np.any(self.delta):
+            steps.append(self.delta)
+            step_margins.append(self.delta_margins)
+        amounts = self._minimise(theta, steps, step_margins)
+        c = amounts.astype(theta.dtype).T[:, :, None, None]
+        self.delta = sum(c_j * step for c_j, step in zip(c, steps))
+        self.delta_margins = sum(c_j * step for c_j, step in zip(c, step_margins))
+        theta += self.delta
+        self.margins += self.delta_margins
+        self.learning_rate = amounts[:, 0]
+        self.momentum = amounts[:, 1] if len(steps) == 2 else np.zeros(len(theta))
+
+    def _direction(self, G):
+        """-P^-1 g, with P re-weighted first where that pays."""
+        u = -self.geometry.direction(G)
+        decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+        self._shrinking = True if self._decrement is None else decrement < 0.25 * self._decrement
+        if self._decrement is not None and self.geometry.reweighting_epochs is not None:
+            rate = np.max(decrement / self._decrement)
+            if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
+                self.geometry.reweight(self.margins)
+                u = -self.geometry.direction(G)
+                decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+        self._decrement = decrement
+        return u
+
+    def _minimise(self, theta, steps, step_margins):
+        """Newton's method on phi from (0, 0): of shape (m, number of steps)."""
+
+        def along(amounts):
+            return self.objective.along(theta, self.margins, steps, step_margins, amounts)
+
+        best = np.zeros((len(theta), len(steps)))
+        phi, gradient, hessian = along(best)
+        eps = np.finfo(theta.dtype).eps
+        promised = None
+        for _ in range(NEWTON_STEPS):
+            move = newton_move(gradient, hessian)
+            gain = 0.5 * np.einsum("mj,mj->m", -gradient, move)
+            if promised is None:
+                promised = gain
+                # F cannot see gradients below the root of rounding; the gradient itself can.
+                self._lowest = np.minimum(self._lowest, phi)
+                self.exhausted = (gain <= eps * np.abs(phi)) & ~np.asarray(self._shrinking)
+            open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
+            if not open_.any():
+                break
+            move[~open_] = 0.0
+            for _ in range(HALVINGS):
+                trial = along(best + move)
+                worse = ~(trial[0] <= self._lowest + 2 * eps * np.abs(phi))
+                if not worse.any():
+                    break
+                move[worse] /= 4.0
+            else:
+                move[worse] = 0.0
+                trial = along(best + move)
+                self.exhausted |= worse & ~best.any(axis=1)
+            best = best + move
+            phi, gradient, hessian = trial
+            self._lowest = np.minimum(self._lowest, phi)
+        return best
+
+    @property
+    def state(self):
+        """Named arrays, first axis the candidate."""
+        return {"delta": self.delta}
+
+    @state.setter
+    def state(self, state):
+        self.delta = state["delta"].copy()
+        self.delta_margins = self.objective.all_margins(self.delta)
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        names = ("learning_rate", "momentum", "exhausted", "delta", "margins", "delta_margins")
+        for name in (*names, "_lowest", "_decrement"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name)[kept])
+
+
+def newton_move(gradient, hessian):
+    """-H^-1 g of the 1 x 1 or 2 x 2 systems, brought to unit diagonal.
+
+    Where the second direction is all but parallel to the first it is left out.
+    """
+    diagonal = np.einsum("mjj->mj", hessian)
+    scale = np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=diagonal > 0)
+    g = scale * gradient
+    if gradient.shape[1] == 1:
+        return -scale * g
+    r = scale[:, 0] * hessian[:, 0, 1] * scale[:, 1]
+    apart = 1 - r * r
+    usable = apart > 1e-12
+    r = np.where(usable, r, 0.0)
+    apart = np.where(usable, apart, 1.0)
+    first = (g[:, 0] - r * g[:, 1]) / apart
+    second = np.where(usable, (g[:, 1] - r * g[:, 0]) / apart, 0.0)
+    return -scale * np.stack([first, second], axis=1)
+
+
+class Guarded(Rule):
     """A rule of one candidate whose steps are undone when they are not finite.
 
     For streams: one bad batch must not cost what was learned before it.

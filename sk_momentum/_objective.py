@@ -9,6 +9,11 @@ A gradient has the same shape.
 
 import numpy as np
 
+from ._losses import elementwise_forms
+
+# Rows of a step along known margins: a dozen vectors of this length stay in the cache.
+VECTOR_BLOCK = 2**13
+
 
 class Objective:
     """F over the rows of one design, for candidates that differ in alpha only.
@@ -63,13 +68,21 @@ class Objective:
         """The view of theta that the penalty acts on, of shape (m, k, d)."""
         return theta[..., : self.n_features]
 
-    def evaluate(self, theta):
-        """F, of shape (m,) in float64, and its smooth part's gradient, in one sweep."""
+    def evaluate(self, theta, margins=None):
+        """F, of shape (m,) in float64, and its smooth part's gradient, in one sweep.
+
+        With the ``margins`` of all rows at hand, of shape (m, k, n_rows), the sweep saves the
+        product with theta.
+        """
         F = np.zeros(len(theta))
         G = None
         for rows, block in self.design.blocks:
             Y, s = self.Y[:, rows], self.s[rows]
-            Z = self.margins(theta, block)
+            if margins is None:
+                Z = self.margins(theta, block)
+            else:
+                Z = self._buffer(len(theta), block.shape[0])
+                Z[...] = margins[..., rows]
             F += self.loss.value(Z, Y, s)
             G_block = self._gradient_from_margins(Z, block, Y, s)
             G = G_block if G is None else np.add(G, G_block, out=G)
@@ -77,6 +90,64 @@ class Objective:
         self.penalty.add_gradient(W, self.coefficients(G))
         F += self.penalty.value(W)
         return F, G
+
+    def all_margins(self, theta):
+        """Raw predictions of all rows, of shape (m, k, n_rows)."""
+        Z = np.empty((len(theta), self.n_outputs, self.design.n_rows), dtype=theta.dtype)
+        for rows, block in self.design.blocks:
+            Z[..., rows] = self.margins(theta, block)
+        return Z
+
+    def curvature(self, margins):
+        """s_i d2loss/dz_i2 at margins of shape (m, k, n_rows), in float64."""
+        W = np.empty(margins.shape)
+        for a in range(0, self.design.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            Y, s = self.Y[:, rows], self.s[rows]
+            W[..., rows] = self.loss.curvature(
+                self.loss.second_order(margins[..., rows], Y, s)[2], s
+            )
+        return W
+
+    def along(self, theta, Z, steps, step_margins, amounts):
+        """F and its derivatives along steps from theta, without a product with X.
+
+            phi(c) = F(theta + sum_j c_j step_j)
+
+        Parameters
+        ----------
+        theta : ndarray of shape (m, k, p)
+        Z : ndarray of shape (m, k, n_rows)
+            Its margins.
+        steps, step_margins : list of length J of ndarray of the same shapes
+        amounts : ndarray of shape (m, J)
+
+        Returns
+        -------
+        phi : ndarray of shape (m,)
+        gradient : ndarray of shape (m, J)
+        hessian : ndarray of shape (m, J, J)
+        """
+        m, J = amounts.shape
+        c = amounts.astype(Z.dtype).T[:, :, None, None]
+        phi, gradient, hessian = np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
+        for a in range(0, self.design.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            Y, s = self.Y[:, rows], self.s[rows]
+            D = [margins[..., rows] for margins in step_margins]
+            point = sum((c_j * D_j for c_j, D_j in zip(c, D)), Z[..., rows])
+            value, R, W = self.loss.second_order(point, Y, s)
+            phi += value
+            gradient += np.stack([np.einsum("mkr,mkr->m", R, D_j) for D_j in D], axis=1)
+            hessian += self.loss.quadratic_forms(W, s, D)
+        if self.penalty.has_l2:
+            l2 = self.penalty.l2[:, 0].astype(np.float64)
+            D = [self.coefficients(step) for step in steps]
+            W = sum((c_j * D_j for c_j, D_j in zip(c, D)), self.coefficients(theta))
+            phi += self.penalty.value(W)
+            gradient += l2 * np.stack([np.einsum("mkd,mkd->m", W, D_j) for D_j in D], axis=1)
+            hessian += l2[:, None] * elementwise_forms(np.ones_like(W), None, D)
+        return phi, gradient, hessian
 
     def mean_loss(self, theta):
         """sum_i s_i loss_i without the penalty, of shape (m,)."""

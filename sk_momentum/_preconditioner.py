@@ -28,6 +28,8 @@ from ._penalty import soft_threshold
 GRAM_FEATURES = 512
 # Up to this many columns "auto" takes the full geometry.
 FULL_FEATURES = 512
+# The least curvature of a row that re-weighting takes, in shares of the bound.
+SMALLEST_CURVATURE = 1e-10
 # Lanczos comes from below; 1/L must not exceed the true one.
 LANCZOS_MARGIN = 1.001
 
@@ -64,27 +66,42 @@ class CurvatureBound:
         self.fit_intercept = objective.fit_intercept
         self.n_features = objective.n_features
         self.center = np.zeros(self.n_features)
-        if self.fit_intercept:
-            self.center = self._finite(self.design.mean)(self.s)
         self._variances = None
         self._gram = None
+        if self.n_features <= GRAM_FEATURES:
+            self._take_moments()
+        elif self.fit_intercept:
+            self.center = self._finite(self.design.mean)(self.s)
+
+    def _take_moments(self):
+        """Mean, variances and Gram matrix in one sweep."""
+        _, mean, gram = self._finite(self.design.moments)(self.s)
+        if self.fit_intercept:
+            self.center = mean
+        else:
+            gram += np.outer(mean, mean)
+        self._gram = gram
+        self._variances = self._without_rounding(np.diag(gram).copy())
+
+    def _without_rounding(self, variances):
+        """Exactly 0 for constant columns, of which rounding leaves (eps center)^2 a row."""
+        eps = np.finfo(self.design.dtype).eps
+        variances[variances <= np.square(8 * eps * self.center)] = 0.0
+        return variances
 
     @property
     def variances(self):
-        """The diagonal of H / c at l2 = 0; exactly 0 for constant columns."""
+        """The diagonal of H / c at l2 = 0."""
         if self._variances is None:
-            V = self._finite(self.design.variances)(self.s, self.center)
-            # What rounding leaves of a constant column: at most (eps |center|)^2 a row.
-            eps = np.finfo(self.design.dtype).eps
-            V[V <= np.square(8 * eps * self.center)] = 0.0
-            self._variances = V
+            variances = self._finite(self.design.variances)(self.s, self.center)
+            self._variances = self._without_rounding(variances)
         return self._variances
 
     @property
     def gram(self):
         """H / c at l2 = 0."""
         if self._gram is None:
-            self._gram = self._finite(self.design.gram)(self.s, self.center)
+            self._take_moments()
         return self._gram
 
     def centered_product(self, v):
@@ -132,7 +149,7 @@ class CurvatureBound:
         def checked(*args):
             with np.errstate(over="ignore", invalid="ignore"):
                 result = moments(*args)
-            if np.all(np.isfinite(result)):
+            if np.all(np.isfinite(result[-1] if isinstance(result, tuple) else result)):
                 return result
             raise ValueError(
                 f"X has values too large to square in {self.design.dtype.name}: scale its "
@@ -210,6 +227,9 @@ class Geometry:
     smoothness : ndarray of shape (m,)
         L in this geometry: the Hessian of F is at most L P.
     """
+
+    # Only the full geometry can follow the curvature, at a cost.
+    reweighting_epochs = None
 
     def __init__(self, objective, bound=None):
         self.objective = objective
@@ -302,9 +322,9 @@ class Centered(Geometry):
     def __init__(self, objective, bound=None):
         super().__init__(objective, bound)
         self.dtype = objective.design.dtype
-        self.center = self.bound.center.astype(self.dtype)
-        self.c = self.bound.c
         self.d = self.bound.n_features
+        self.center = self.bound.center.astype(self.dtype)
+        self.intercept_curvature = self.bound.c
 
     @property
     def smoothness(self):
@@ -315,21 +335,23 @@ class Centered(Geometry):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
         if not self.bound.fit_intercept:
             return self.solve(G)
-        G_b = G[..., -1:]
         U = np.empty_like(G)
-        U[..., : self.d] = self.solve(G[..., : self.d] - self.center * G_b)
-        U[..., -1] = G[..., -1] / self.c - U[..., : self.d] @ self.center
+        U_w = U[..., : self.d]
+        U_w[...] = self.solve(G[..., : self.d] - self.center * G[..., -1:])
+        U[..., -1] = G[..., -1] / self.intercept_curvature - (U_w * self.center).sum(axis=-1)
         return U
 
     def gradient_scale(self):
-        """A bound on the gradient norm at theta = 0, of shape (m,): rounding is eps times this.
+        """A bound on the terms of the gradient at theta = 0: rounding is eps times this.
 
-        With r_i the derivative at margin 0, g = sum_i s_i r_i x_i and H >= c sum_i s_i x_i x_i'
-        give g' H^-1 g <= sum_i s_i r_i^2 / c.
+        With r_i the derivative at margin 0, sum_i s_i |r_i x_ij| is at most
+        sqrt(sum_i s_i r_i^2) sqrt(sum_i s_i x_ij^2), in the metric of diag(P).  Of shape (m,).
         """
         Y, s = self.objective.Y, self.bound.s
         R = self.objective.loss.derivative(np.zeros((1, *Y.shape)), Y, np.ones_like(s))[0]
-        return np.full(len(self.l2), np.sqrt((np.square(R) @ s).sum() / self.c))
+        squares = self.bound.variances + np.square(self.bound.center)
+        terms = (self.diagonal_of_inverse() * squares).sum(axis=1) + 1 / self.bound.c
+        return np.sqrt((np.square(R) @ s).sum() * terms)
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g) of the least-norm subgradient, of shape (m,)."""
@@ -338,7 +360,7 @@ class Centered(Geometry):
         if self.bound.fit_intercept:
             G_b = G[..., -1]
             G_w = G_w - self.center * G_b[..., None]
-            square += np.square(G_b).sum(axis=1) / self.c
+            square += (np.square(G_b) / self.intercept_curvature).sum(axis=1)
         G_w = self.objective.penalty.least_norm_subgradient(W, G_w)
         square += np.einsum("mkd,mkd->m", G_w, self.solve(G_w))
         return np.sqrt(np.maximum(square, 0))
@@ -355,7 +377,7 @@ class Diagonal(Centered):
 
     def __init__(self, objective, bound=None):
         super().__init__(objective, bound)
-        V = self.c * self.bound.variances
+        V = self.bound.c * self.bound.variances
         l2 = self.l2[:, None]
         top = V.max() + l2
         factor = np.divide(
@@ -367,9 +389,13 @@ class Diagonal(Centered):
         self.P = factor * (V + l2)
         self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
 
+    def diagonal_of_inverse(self):
+        """diag(P^-1), of shape (m, d)."""
+        return self.inverse[:, 0]
+
     def row_smoothness(self):
         """The largest smoothness of a single row's n s_i loss_i, of shape (m,)."""
-        intercept = self.bound.fit_intercept / self.c
+        intercept = self.bound.fit_intercept / self.bound.c
         center = self.bound.center
         return np.array(
             [
@@ -389,7 +415,7 @@ class Diagonal(Centered):
         if self.bound.fit_intercept:
             u = U[..., -1] + U[..., :d] @ self.center
             v = V[..., -1] + V[..., :d] @ self.center
-            total += self.c * np.einsum("mk,mk->m", u, v)
+            total += self.bound.c * np.einsum("mk,mk->m", u, v)
         return total
 
     def prox(self, theta, step):
@@ -411,37 +437,78 @@ class Full(Centered):
     With S = diag(H)^-1/2 and S H S = V diag(e) V', the pseudo-inverse is
     S V diag(1/e) V' S over the eigenvalues above rounding, so that collinear one-hot columns and
     scales from 1e-6 to 1e6 do no harm.
+
+    `reweight` replaces the bound c on the curvature by the curvature at the current point, one
+    matrix an output (for the multinomial loss the diagonal blocks of its Hessian).
     """
 
     name = "full"
 
     def __init__(self, objective, bound=None):
         super().__init__(objective, bound)
-        levels, self._level = np.unique(self.l2, return_inverse=True)
-        H = self.c * self.bound.gram
-        inverses = np.stack([pseudo_inverse(H, l2) for l2 in levels])
-        self._inverses = inverses.astype(self.dtype)
-        self.inverse = self._spread()
+        self._levels, self._level = np.unique(self.l2, return_inverse=True)
+        H = self.bound.c * self.bound.gram
+        inverses = np.stack([pseudo_inverse(H, l2) for l2 in self._levels])
+        inverses = inverses.astype(self.dtype)[:, None]
+        # One matrix for all candidates where they share l2, of shape (1 or m, 1 or k, d, d).
+        self.inverse = inverses if len(inverses) == 1 else inverses[self._level]
 
-    def _spread(self):
-        return self._inverses if len(self._inverses) == 1 else self._inverses[self._level]
+    def diagonal_of_inverse(self):
+        """diag(P^-1), of shape (1 or m, d)."""
+        return np.einsum("mjj->mj", self.inverse[:, 0])
+
+    @property
+    def reweighting_epochs(self):
+        """What `reweight` costs, in epochs of plane search.
+
+        A Gram matrix takes n d^2 multiplications at the speed of BLAS-3, an epoch two products
+        at that of memory and a few dozen operations on the margins.  Measured on two cores:
+        5 epochs for 327,346 x 177, 0.6 for 569 x 30.
+        """
+        return self.d / 30
+
+    def reweight(self, margins):
+        """P = the curvature at these margins, of shape (m, k, n_rows)."""
+        W = self.objective.curvature(margins)
+        m, k, _ = W.shape
+        # Where every row is fitted without a doubt nothing would be left to divide by.
+        np.maximum(W, SMALLEST_CURVATURE * self.bound.c * self.bound.s, out=W)
+        center = np.zeros((m, k, self.d))
+        inverse = np.empty((m, k, self.d, self.d))
+        total = np.empty((m, k))
+        for i, l2 in enumerate(self.l2):
+            for j in range(k):
+                total[i, j], mean, gram = self.objective.design.moments(W[i, j])
+                if self.bound.fit_intercept:
+                    center[i, j] = mean
+                else:
+                    gram += total[i, j] * np.outer(mean, mean)
+                inverse[i, j] = pseudo_inverse(gram, l2)
+        self.center = center.astype(self.dtype)
+        self.inverse = inverse.astype(self.dtype)
+        self.intercept_curvature = total.astype(self.dtype)
 
     def solve(self, G_w):
         """P_w^-1 g_w."""
-        return G_w @ self.inverse
+        if self.inverse.shape[1] == 1:
+            return G_w @ self.inverse[:, 0]
+        return np.matmul(G_w[..., None, :], self.inverse)[..., 0, :]
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
-        self._level = self._level[kept]
-        self.inverse = self._spread()
+        if len(self.inverse) > 1:
+            self.inverse = self.inverse[kept]
+        if self.center.ndim > 1:
+            self.center = self.center[kept]
+            self.intercept_curvature = self.intercept_curvature[kept]
 
 
 def pseudo_inverse(H, l2):
     """(H + l2 I)^+ of a symmetric positive semidefinite matrix of any scales."""
     A = H + l2 * np.eye(len(H))
-    diagonal = np.diag(A).copy()
-    scale = inverse_or_zero(np.sqrt(np.maximum(diagonal, 0)))
-    e, V = linalg.eigh(scale[:, None] * A * scale)
+    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(A), 0)))
+    A = scale[:, None] * A * scale
+    e, V = linalg.eigh(A)
     cutoff = len(H) * np.finfo(np.float64).eps * max(e[-1], 0.0)
     root = np.sqrt(np.divide(1.0, e, out=np.zeros_like(e), where=e > cutoff))
     half = scale[:, None] * V * root

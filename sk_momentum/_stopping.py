@@ -115,11 +115,16 @@ class Stopping:
         self.plateau = NoImprovement.new(n_candidates, tol * null_loss)
         self.validation = NoImprovement.new(n_candidates, tol * null_loss)
 
-    def check(self, F, gradient_norm, validation_loss, *, count=True):
+    def check(
+        self, F, gradient_norm, validation_loss, *, exhausted=False, start=False, resumed=False
+    ):
         """The status of every candidate after an epoch: None to go on.
 
-        ``count=False`` for the start of a resumed descent, counted by the call before.
+        ``exhausted``: where the best possible step changes F only within rounding.
+        The start of a resumed descent was counted by the call before.  A start that is the
+        optimum already is certified in mini-batches too, which would only leave it.
         """
+        count = not (start and resumed)
         status = np.full(len(F), None, dtype=object)
         if count and (self.adaptive or not self.full_batch):
             stalled = self.plateau.update(F) >= self.patience
@@ -133,8 +138,8 @@ class Stopping:
             stalled = self.validation.update(validation_loss) >= self.n_iter_no_change
             if self.tol > 0 and stalled.any():
                 status[stalled] = "early_stopped"
-        if self.full_batch and self.tol > 0:
-            certified = gradient_norm <= self.gradient_limit
+        if self.tol > 0 and (self.full_batch or (start and count)):
+            certified = (gradient_norm <= self.gradient_limit) | exhausted
             if certified.any():
                 status[certified] = "converged"
         sound = (F <= self.limit) & np.isfinite(F)
