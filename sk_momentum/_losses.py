@@ -30,9 +30,13 @@ def elementwise_forms(W, s, D):
     return forms
 
 
-def elementwise_curvature(W, s):
-    """What `second_order` gave is the curvature already."""
-    return W
+def add_diagonal_hessian(H, X, W, s):
+    """H += sum_i w_ci x_i x_i' in the diagonal block of every output c."""
+    p = X.shape[1]
+    for c, weights in enumerate(np.sqrt(W)):
+        root = X * weights[:, None]
+        block = slice(c * p, (c + 1) * p)
+        H[block, block] += root.T @ root
 
 
 class HalfSquaredError:
@@ -62,7 +66,7 @@ class HalfSquaredError:
         return value, R, np.broadcast_to(s, Z.shape)
 
     quadratic_forms = staticmethod(elementwise_forms)
-    curvature = staticmethod(elementwise_curvature)
+    add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
     def best_constant(Y, s):
@@ -130,7 +134,7 @@ class BinaryLogLoss:
         return value, R, W
 
     quadratic_forms = staticmethod(elementwise_forms)
-    curvature = staticmethod(elementwise_curvature)
+    add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
     def best_constant(Y, s):
@@ -197,9 +201,12 @@ class MultinomialLogLoss:
         return forms
 
     @staticmethod
-    def curvature(P, s):
-        """The diagonal s_i p_i (1 - p_i) of the Hessian, from what `second_order` gave."""
-        return P - P * P / s
+    def add_hessian(H, X, P, s):
+        """H += sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i', from s_i p_i in P."""
+        add_diagonal_hessian(H, X, P, s)
+        weights = (P / np.sqrt(s)).T
+        rows = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+        H -= rows.T @ rows
 
     @staticmethod
     def best_constant(Y, s):

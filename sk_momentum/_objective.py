@@ -98,16 +98,20 @@ class Objective:
             Z[..., rows] = self.margins(theta, block)
         return Z
 
-    def curvature(self, margins):
-        """s_i d2loss/dz_i2 at margins of shape (m, k, n_rows), in float64."""
-        W = np.empty(margins.shape)
-        for a in range(0, self.design.n_rows, VECTOR_BLOCK):
-            rows = slice(a, a + VECTOR_BLOCK)
-            Y, s = self.Y[:, rows], self.s[rows]
-            W[..., rows] = self.loss.curvature(
-                self.loss.second_order(margins[..., rows], Y, s)[2], s
-            )
-        return W
+    def hessian(self, margins, center):
+        """The Hessian of one candidate's mean loss at margins of shape (k, n_rows).
+
+        In coordinates (w_c, b_c + center . w_c), output by output; of shape (k p, k p).
+        """
+        k, p = self.n_outputs, self.n_parameters
+        H = np.zeros((k * p, k * p))
+        for rows, block in self.design.dense_blocks():
+            X = np.ones((block.shape[0], p))
+            np.subtract(block, center, out=X[:, : self.n_features])
+            s = self.s[rows]
+            W = self.loss.second_order(margins[None, :, rows], self.Y[:, rows], s)[2][0]
+            self.loss.add_hessian(H, X, W.astype(np.float64), s)
+        return H
 
     def along(self, theta, Z, steps, step_margins, amounts):
         """F and its derivatives along steps from theta, without a product with X.

@@ -28,8 +28,10 @@ from ._penalty import soft_threshold
 GRAM_FEATURES = 512
 # Up to this many columns "auto" takes the full geometry.
 FULL_FEATURES = 512
-# The least curvature of a row that re-weighting takes, in shares of the bound.
-SMALLEST_CURVATURE = 1e-10
+# A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
+# its digits.
+SMALLEST_PIVOT = 1e-4
+EPS = np.finfo(np.float64).eps
 # Lanczos comes from below; 1/L must not exceed the true one.
 LANCZOS_MARGIN = 1.001
 
@@ -333,12 +335,24 @@ class Centered(Geometry):
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
-        if not self.bound.fit_intercept:
-            return self.solve(G)
+        U = self.solve(self.to_centered(G))
+        if self.bound.fit_intercept:
+            U[..., -1] -= (U[..., : self.d] * self.center).sum(axis=-1)
+        return U
+
+    def to_centered(self, G):
+        """The gradient in (w, b + center . w): (g_w - center g_b, g_b)."""
+        G = G.copy()
+        if self.bound.fit_intercept:
+            G[..., : self.d] -= self.center * G[..., -1:]
+        return G
+
+    def solve(self, G):
+        """P^-1 g in centred coordinates, in which the intercept decouples."""
         U = np.empty_like(G)
-        U_w = U[..., : self.d]
-        U_w[...] = self.solve(G[..., : self.d] - self.center * G[..., -1:])
-        U[..., -1] = G[..., -1] / self.intercept_curvature - (U_w * self.center).sum(axis=-1)
+        U[..., : self.d] = self.solve_coefficients(G[..., : self.d])
+        if self.bound.fit_intercept:
+            U[..., -1] = G[..., -1] / self.intercept_curvature
         return U
 
     def gradient_scale(self):
@@ -355,14 +369,11 @@ class Centered(Geometry):
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g) of the least-norm subgradient, of shape (m,)."""
-        G_w = G[..., : self.d]
-        square = np.zeros(len(G))
-        if self.bound.fit_intercept:
-            G_b = G[..., -1]
-            G_w = G_w - self.center * G_b[..., None]
-            square += (np.square(G_b) / self.intercept_curvature).sum(axis=1)
-        G_w = self.objective.penalty.least_norm_subgradient(W, G_w)
-        square += np.einsum("mkd,mkd->m", G_w, self.solve(G_w))
+        G = self.to_centered(G)
+        penalty = self.objective.penalty
+        if penalty.has_l1:
+            G[..., : self.d] = penalty.least_norm_subgradient(W, G[..., : self.d])
+        square = np.einsum("mkp,mkp->m", G, self.solve(G), dtype=np.float64)
         return np.sqrt(np.maximum(square, 0))
 
 
@@ -404,7 +415,7 @@ class Diagonal(Centered):
             ]
         )
 
-    def solve(self, G_w):
+    def solve_coefficients(self, G_w):
         """P_w^-1 g_w."""
         return G_w * self.inverse
 
@@ -434,28 +445,24 @@ class Diagonal(Centered):
 class Full(Centered):
     """P = H, brought to unit diagonal before it is factored.
 
-    With S = diag(H)^-1/2 and S H S = V diag(e) V', the pseudo-inverse is
-    S V diag(1/e) V' S over the eigenvalues above rounding, so that collinear one-hot columns and
-    scales from 1e-6 to 1e6 do no harm.
-
-    `reweight` replaces the bound c on the curvature by the curvature at the current point, one
-    matrix an output (for the multinomial loss the diagonal blocks of its Hessian).
+    Collinear one-hot columns and scales from 1e-6 to 1e6 do no harm: see `pseudo_inverse`.
     """
 
     name = "full"
 
     def __init__(self, objective, bound=None):
         super().__init__(objective, bound)
-        self._levels, self._level = np.unique(self.l2, return_inverse=True)
+        levels, level = np.unique(self.l2, return_inverse=True)
         H = self.bound.c * self.bound.gram
-        inverses = np.stack([pseudo_inverse(H, l2) for l2 in self._levels])
-        inverses = inverses.astype(self.dtype)[:, None]
-        # One matrix for all candidates where they share l2, of shape (1 or m, 1 or k, d, d).
-        self.inverse = inverses if len(inverses) == 1 else inverses[self._level]
+        inverse = np.stack([pseudo_inverse(H + l2 * np.eye(len(H))) for l2 in levels])
+        inverse = inverse.astype(self.dtype)
+        # One matrix for all outputs, and for all candidates where they share l2.
+        self.inverse = inverse if len(inverse) == 1 else inverse[level]
+        self.curvature = None
 
     def diagonal_of_inverse(self):
         """diag(P^-1), of shape (1 or m, d)."""
-        return np.einsum("mjj->mj", self.inverse[:, 0])
+        return np.einsum("mjj->mj", self.inverse)
 
     @property
     def reweighting_epochs(self):
@@ -463,56 +470,110 @@ class Full(Centered):
 
         A Gram matrix takes n d^2 multiplications at the speed of BLAS-3, an epoch two products
         at that of memory and a few dozen operations on the margins.  Measured on two cores:
-        5 epochs for 327,346 x 177, 0.6 for 569 x 30.
+        5 epochs for 327,346 x 177, 0.6 for 569 x 30; the coupled matrix of k classes takes
+        (k + 1) / 2 times as long, beside epochs of k outputs.
         """
-        return self.d / 30
+        k = self.objective.n_outputs
+        return self.d * (k + 1) / 60 if k > 1 else self.d / 30
 
     def reweight(self, margins):
-        """P = the curvature at these margins, of shape (m, k, n_rows)."""
-        W = self.objective.curvature(margins)
-        m, k, _ = W.shape
-        # Where every row is fitted without a doubt nothing would be left to divide by.
-        np.maximum(W, SMALLEST_CURVATURE * self.bound.c * self.bound.s, out=W)
-        center = np.zeros((m, k, self.d))
-        inverse = np.empty((m, k, self.d, self.d))
-        total = np.empty((m, k))
-        for i, l2 in enumerate(self.l2):
-            for j in range(k):
-                total[i, j], mean, gram = self.objective.design.moments(W[i, j])
-                if self.bound.fit_intercept:
-                    center[i, j] = mean
-                else:
-                    gram += total[i, j] * np.outer(mean, mean)
-                inverse[i, j] = pseudo_inverse(gram, l2)
-        self.center = center.astype(self.dtype)
-        self.inverse = inverse.astype(self.dtype)
-        self.intercept_curvature = total.astype(self.dtype)
+        """P = the Hessian at these margins, of shape (m, k, n_rows), instead of its bound.
 
-    def solve(self, G_w):
+        From then on steps are `Curvature`'s.
+        """
+        self.curvature = [
+            Curvature(self.objective, self.bound, margins[i], l2) for i, l2 in enumerate(self.l2)
+        ]
+
+    def direction(self, G):
+        """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
+        if self.curvature is None:
+            return super().direction(G)
+        return np.stack([P.direction(g) for P, g in zip(self.curvature, G)])
+
+    def norm(self, G, W):
+        """sqrt(g' P^-1 g), of shape (m,)."""
+        if self.curvature is None:
+            return super().norm(G, W)
+        square = np.einsum("mkp,mkp->m", G, self.direction(G), dtype=np.float64)
+        return np.sqrt(np.maximum(square, 0))
+
+    def solve_coefficients(self, G_w):
         """P_w^-1 g_w."""
-        if self.inverse.shape[1] == 1:
-            return G_w @ self.inverse[:, 0]
-        return np.matmul(G_w[..., None, :], self.inverse)[..., 0, :]
+        return G_w @ self.inverse
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         if len(self.inverse) > 1:
             self.inverse = self.inverse[kept]
-        if self.center.ndim > 1:
-            self.center = self.center[kept]
-            self.intercept_curvature = self.intercept_curvature[kept]
+        if self.curvature is not None:
+            self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]
 
 
-def pseudo_inverse(H, l2):
-    """(H + l2 I)^+ of a symmetric positive semidefinite matrix of any scales."""
-    A = H + l2 * np.eye(len(H))
-    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(A), 0)))
-    A = scale[:, None] * A * scale
-    e, V = linalg.eigh(A)
-    cutoff = len(H) * np.finfo(np.float64).eps * max(e[-1], 0.0)
-    root = np.sqrt(np.divide(1.0, e, out=np.zeros_like(e), where=e > cutoff))
-    half = scale[:, None] * V * root
-    return half @ half.T
+class Curvature:
+    """The inverse Hessian of one candidate at one point, for all outputs together.
+
+    In coordinates (w_c, b_c + center . w_c) of every output c, with x the centred row and a 1
+    for the intercept,
+
+        H = sum_i s_i A_i (x) x_i x_i' + l2 I,
+
+    A_i the loss's k x k Hessian in the margins: w_i for one output, diag(p_i) - p_i p_i' for the
+    multinomial loss.  Softmax ignores a common shift of all outputs, and gradients have no
+    part there; H gets its own diagonal in those directions, so that it can be inverted.
+
+    Parameters
+    ----------
+    objective : Objective
+    bound : CurvatureBound
+    margins : ndarray of shape (k, n_rows)
+    l2 : float
+    """
+
+    def __init__(self, objective, bound, margins, l2):
+        self.center = bound.center
+        self.fit_intercept = bound.fit_intercept
+        self.d = bound.n_features
+        k, p = objective.n_outputs, objective.n_parameters
+        H = objective.hessian(margins, self.center)
+        if k > 1:
+            own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
+            H += np.kron(np.ones((k, k)), np.diag(own))
+        penalised = np.ones(p)
+        penalised[self.d :] = 0.0
+        H[np.diag_indices_from(H)] += l2 * np.tile(penalised, k)
+        self.inverse = pseudo_inverse(H)
+
+    def direction(self, G):
+        """P^-1 g of shape (k, p), from raw coordinates to raw coordinates."""
+        U = G.astype(np.float64)
+        if self.fit_intercept:
+            U[:, : self.d] -= self.center * U[:, -1:]
+        U = (self.inverse @ U.ravel()).reshape(U.shape)
+        if self.fit_intercept:
+            U[:, -1] -= U[:, : self.d] @ self.center
+        return U.astype(G.dtype)
+
+
+def pseudo_inverse(H):
+    """H^+ of a symmetric positive semidefinite matrix of any scales.
+
+    With S = diag(H)^-1/2 it is S (S H S)^+ S: by Cholesky where S H S is well conditioned, else
+    over the eigenvalues above rounding.
+    """
+    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(H), 0)))
+    A = scale[:, None] * H * scale
+    seen = scale > 0
+    A[~seen, ~seen] = 1.0
+    L, failed = linalg.lapack.dpotrf(A, lower=1)
+    if not failed and np.diag(L).min() > SMALLEST_PIVOT:
+        inverse, _ = linalg.lapack.dpotri(L, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    else:
+        e, V = linalg.eigh(A)
+        root = np.sqrt(inverse_or_zero(np.where(e > len(H) * EPS * e[-1], e, 0.0)))
+        inverse = (V * root) @ (V * root).T
+    return scale[:, None] * inverse * scale
 
 
 def choose_preconditioner(objective, *, full_batch):
