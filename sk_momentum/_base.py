@@ -18,14 +18,14 @@ from ._advice import explain, explain_undone
 from ._compat import Interval, StrOptions, check_weights, fit_context
 from ._descent import Plan, descend
 from ._design import make_design
+from ._moments import StreamedMoments
 from ._momentum import MOMENTUM_TYPES, Guarded, make_rule
-from ._objective import Objective
+from ._objective import make_objective
 from ._penalty import ElasticNet
 from ._preconditioner import (
     GEOMETRIES,
     Diagonal,
     Identity,
-    StreamedBound,
     choose_preconditioner,
 )
 
@@ -183,7 +183,7 @@ class BaseMomentum(BaseEstimator):
         self._check_parameters()
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
         rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
-        objective = self._objective(rows)
+        objective = self._objective(rows, epochs=self.max_iter)
         geometry = GEOMETRIES[self._preconditioner_name(objective)](objective)
         rule, learning_rate = self._rule(
             geometry, minibatch=self._batch_size(objective) is not None
@@ -234,7 +234,7 @@ class BaseMomentum(BaseEstimator):
             started=started,
             on_epoch=self._printer(),
         )[0]
-        moments = None if geometry.name is None else geometry.bound.moments
+        moments = None if geometry.name is None else objective.moments.carried
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
         self._set_fitted(outcome, geometry, learning_rate[0], carried)
         explain_undone(
@@ -330,16 +330,17 @@ class BaseMomentum(BaseEstimator):
 
     # ------------------------------------------------------------------- build
 
-    def _objective(self, rows):
+    def _objective(self, rows, epochs=0):
         # By the largest first: the sum of large weights may overflow.
         weights = rows.weights / rows.weights.max()
         weights /= weights.sum()
         k = self._n_outputs(rows.y)
         dtype = rows.X.dtype
         Y = self._loss(k).encode(rows.y, k)
-        return Objective(
+        return make_objective(
             design=make_design(rows.X),
             loss=self._loss(k),
+            epochs=epochs,
             penalty=ElasticNet([self.alpha], self.l1_ratio, dtype),
             Y=Y.astype(dtype, copy=False),
             s=weights.astype(dtype, copy=False),
@@ -375,7 +376,14 @@ class BaseMomentum(BaseEstimator):
                 "preconditioner='full' needs all rows at once, not those of partial_fit; "
                 "use 'diagonal' (which 'auto' takes) or None."
             )
-        return Diagonal(objective, StreamedBound(objective, weight, moments))
+        objective.moments = StreamedMoments(
+            objective.design,
+            objective.s,
+            centered=objective.fit_intercept,
+            weight=weight,
+            before=moments,
+        )
+        return Diagonal(objective)
 
     def _preconditioner_name(self, objective):
         if self.preconditioner != "auto":

@@ -7,12 +7,18 @@ Parameters of ``m`` candidates and ``k`` outputs are one array ``theta`` of shap
 A gradient has the same shape.
 """
 
+from functools import cached_property
+
 import numpy as np
 
-from ._losses import elementwise_forms
+from ._losses import HalfSquaredError, elementwise_forms
+from ._moments import GRAM_FEATURES, Moments
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
 VECTOR_BLOCK = 2**13
+# Share of the targets' variance below which the squared error is not taken from moments: its
+# rounding, about eps times the variance, stays below 1e-10 of it.
+EXPLAINED = 1e-4
 
 
 class Objective:
@@ -40,6 +46,7 @@ class Objective:
         self.n_features = design.n_features
         self.n_outputs = len(Y)
         self.n_parameters = design.n_features + fit_intercept
+        self.moments = Moments(design, self.s, centered=fit_intercept)
         self._buffers = {}
 
     @property
@@ -209,3 +216,64 @@ class Objective:
         """Restrict to the candidates ``kept``."""
         self.penalty.keep(kept)
         self._buffers.clear()
+
+
+class QuadraticObjective(Objective):
+    """Half squared error, evaluated from second moments alone.
+
+    With G = sum_i s_i (x_i - xbar)(x_i - xbar)', C = sum_i s_i (y_i - ybar)(x_i - xbar)' and
+    r = b + W xbar - ybar, for every target
+
+        sum_i s_i loss_i = (yy - 2 C w + w' G w + r^2) / 2,    yy = sum_i s_i (y_i - ybar)^2,
+        g_w = G w - C + r xbar,                                g_b = r,
+
+    in O(d^2) instead of O(n d).  The difference loses digits where almost everything is explained;
+    there the rows themselves are read, as they are by mini-batches.
+    """
+
+    @cached_property
+    def _cross(self):
+        """ybar (k,), yy (k,), C (k, d), and the Gram matrix about xbar, in float64."""
+        s, center = self.moments.s, self.moments.center
+        mean = self.Y @ s
+        if not self.fit_intercept:
+            mean = np.zeros_like(mean)
+        C = np.zeros((self.n_outputs, self.n_features))
+        yy = np.zeros(self.n_outputs)
+        for rows, block in self.design.blocks:
+            R = self.Y[:, rows] - mean[:, None]
+            weighted = R * s[rows]
+            yy += np.einsum("kr,kr->k", R, weighted)
+            C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
+        return mean, yy, C, self.moments.gram
+
+    def evaluate(self, theta, margins=None):
+        """F, of shape (m,), and its smooth part's gradient, from the moments."""
+        mean, yy, C, gram = self._cross
+        W = self.coefficients(theta).astype(np.float64, copy=False)
+        GW = W @ gram
+        halves = 0.5 * (yy + np.einsum("mkd,mkd->mk", W, GW - 2 * C))
+        if np.any(halves.sum(axis=1) < EXPLAINED * yy.sum()):
+            return super().evaluate(theta, margins)
+        G = np.empty(theta.shape)
+        G[..., : self.n_features] = GW - C
+        if self.fit_intercept:
+            r = theta[..., -1] + W @ self.moments.center - mean
+            halves = halves + 0.5 * np.square(r)
+            G[..., : self.n_features] += r[..., None] * self.moments.center
+            G[..., -1] = r
+        G = G.astype(theta.dtype, copy=False)
+        self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
+        return halves.sum(axis=1) + self.penalty.value(self.coefficients(theta)), G
+
+
+def make_objective(*, loss, design, epochs, **parts):
+    """The objective, from second moments where that pays within so many epochs.
+
+    The Gram matrix costs about as much as d / 30 epochs over the rows (5 for 327,346 x 177);
+    an epoch from it next to nothing.
+    """
+    n, d = design.n_rows, design.n_features
+    pays = d <= min(n, GRAM_FEATURES) and epochs > d / 30
+    quadratic = isinstance(loss, HalfSquaredError) and pays
+    return (QuadraticObjective if quadratic else Objective)(loss=loss, design=design, **parts)

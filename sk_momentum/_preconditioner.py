@@ -21,17 +21,17 @@ import numpy as np
 from scipy import linalg
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from ._moments import GRAM_FEATURES
 from ._penalty import soft_threshold
 
-# Up to this many columns the largest eigenvalue is read off the Gram matrix: on
-# 327,346 x 178 that takes 0.4 s, thirty Lanczos steps of two products each 4 s.
-GRAM_FEATURES = 512
-# Up to this many columns "auto" takes the full geometry.
-FULL_FEATURES = 512
 # A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
 # its digits.
 SMALLEST_PIVOT = 1e-4
 EPS = np.finfo(np.float64).eps
+# Up to this many coefficients of all outputs together the full geometry is re-weighted.
+COUPLED_PARAMETERS = 1500
+# Up to this many coefficients of all outputs together the full geometry is re-weighted.
+COUPLED_PARAMETERS = 1500
 # Lanczos comes from below; 1/L must not exceed the true one.
 LANCZOS_MARGIN = 1.001
 
@@ -62,55 +62,21 @@ class CurvatureBound:
     """
 
     def __init__(self, objective):
-        self.design = objective.design
+        self.moments = objective.moments
+        self.n_rows = objective.design.n_rows
         self.c = objective.loss.curvature_bound
-        self.s = objective.s.astype(np.float64, copy=False)
         self.fit_intercept = objective.fit_intercept
         self.n_features = objective.n_features
-        self.center = np.zeros(self.n_features)
-        self._variances = None
-        self._gram = None
-        if self.n_features <= GRAM_FEATURES:
-            self._take_moments()
-        elif self.fit_intercept:
-            self.center = self._finite(self.design.mean)(self.s)
 
-    def _take_moments(self):
-        """Mean, variances and Gram matrix in one sweep."""
-        _, mean, gram = self._finite(self.design.moments)(self.s)
-        if self.fit_intercept:
-            self.center = mean
-        else:
-            gram += np.outer(mean, mean)
-        self._gram = gram
-        self._variances = self._without_rounding(np.diag(gram).copy())
-
-    def _without_rounding(self, variances):
-        """Exactly 0 for constant columns, of which rounding leaves (eps center)^2 a row."""
-        eps = np.finfo(self.design.dtype).eps
-        variances[variances <= np.square(8 * eps * self.center)] = 0.0
-        return variances
+    @property
+    def center(self):
+        """xbar; zeros without an intercept."""
+        return self.moments.center
 
     @property
     def variances(self):
         """The diagonal of H / c at l2 = 0."""
-        if self._variances is None:
-            variances = self._finite(self.design.variances)(self.s, self.center)
-            self._variances = self._without_rounding(variances)
-        return self._variances
-
-    @property
-    def gram(self):
-        """H / c at l2 = 0."""
-        if self._gram is None:
-            self._take_moments()
-        return self._gram
-
-    def centered_product(self, v):
-        """v -> (H / c) v at l2 = 0."""
-        if self.n_features <= GRAM_FEATURES:
-            return self.gram @ v
-        return self.design.gram_product(self.s, self.center, v[None])[0]
+        return self.moments.variances
 
     def raw_smoothness(self):
         """Largest eigenvalue of c sum_i s_i (x_i, 1)(x_i, 1)', for coordinates (w, b).
@@ -123,90 +89,31 @@ class CurvatureBound:
         def product(v):
             v = v.ravel()
             if lifted is None:
-                return self.centered_product(v)
+                return self.moments.product(v)
             result = lifted * (lifted @ v)
-            result[:-1] += self.centered_product(v[:-1])
+            result[:-1] += self.moments.product(v[:-1])
             return result
 
         return self.c * largest_eigenvalue(product, self.n_features + self.fit_intercept)
 
     def correlation_smoothness(self):
-        """lambda at l2 = 0: largest eigenvalue of D^-1/2 H D^-1/2, D = diag(H)."""
+        """lambda at l2 = 0: largest eigenvalue of D^-1/2 H D^-1/2, D = diag(H).
+
+        Of a stream: that of the rows of this call in the scale of all, never falling.
+        """
         scale = inverse_or_zero(np.sqrt(self.variances))
 
         def product(v):
-            return scale * self.centered_product(scale * v.ravel())
+            return scale * self.moments.product(scale * v.ravel())
 
-        return max(1.0, largest_eigenvalue(product, self.n_features))
+        found = largest_eigenvalue(product, self.n_features)
+        self.moments.smoothness = max(found, self.moments.smoothness)
+        return self.moments.smoothness
 
     def largest_row_curvature(self, center, inverse_scale, intercept):
         """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
-        norms = self._finite(self.design.weighted_row_norms)(center, inverse_scale)
-        norms += intercept
-        return self.c * self.design.n_rows * float(np.max(norms * self.s))
-
-    def _finite(self, moments):
-        """The function ``moments``, refusing what overflows."""
-
-        def checked(*args):
-            with np.errstate(over="ignore", invalid="ignore"):
-                result = moments(*args)
-            if np.all(np.isfinite(result[-1] if isinstance(result, tuple) else result)):
-                return result
-            raise ValueError(
-                f"X has values too large to square in {self.design.dtype.name}: scale its "
-                "columns, for example with StandardScaler or MaxAbsScaler."
-            )
-
-        return checked
-
-
-class StreamedBound(CurvatureBound):
-    """H from the second moments of all rows seen so far, in one call or in many.
-
-    Means and variances of two sets of rows combine exactly (Chan, Golub & LeVeque 1983).
-    lambda is the largest that the rows of any call have shown.
-
-    Parameters
-    ----------
-    objective : Objective
-        The rows of this call.
-    weight : float
-        The sum of their weights before they were normalised.
-    moments : dict or None
-        What the calls before left in `moments`.
-    """
-
-    def __init__(self, objective, weight, moments):
-        super().__init__(objective)
-        mean, variances = self.center, self.variances
-        self._floor = 1.0
-        if moments is not None:
-            self._floor = moments["smoothness"]
-            share = weight / (weight + moments["weight"])
-            weight = weight + moments["weight"]
-            difference = (mean - moments["mean"]) * self.fit_intercept
-            mean = moments["mean"] + share * difference
-            variances = share * variances + (1 - share) * moments["variances"]
-            variances += share * (1 - share) * np.square(difference)
-        self.center, self._variances = mean, variances
-        self._weight = weight
-        self._gram = None
-
-    def correlation_smoothness(self):
-        """lambda, of the rows of this call in the scale of all, never falling."""
-        self._floor = max(self._floor, super().correlation_smoothness())
-        return self._floor
-
-    @property
-    def moments(self):
-        """What the next call needs."""
-        return {
-            "weight": self._weight,
-            "mean": self.center,
-            "variances": self.variances,
-            "smoothness": self._floor,
-        }
+        norms = self.moments.row_norms(center, inverse_scale) + intercept
+        return self.c * self.n_rows * float(np.max(norms * self.moments.s))
 
 
 def inverse_or_zero(D):
@@ -233,10 +140,8 @@ class Geometry:
     # Only the full geometry can follow the curvature, at a cost.
     reweighting_epochs = None
 
-    def __init__(self, objective, bound=None):
+    def __init__(self, objective):
         self.objective = objective
-        if bound is not None:
-            self.bound = bound
 
     @cached_property
     def bound(self):
@@ -321,8 +226,8 @@ class Centered(Geometry):
 
     starts_at_null = True
 
-    def __init__(self, objective, bound=None):
-        super().__init__(objective, bound)
+    def __init__(self, objective):
+        super().__init__(objective)
         self.dtype = objective.design.dtype
         self.d = self.bound.n_features
         self.center = self.bound.center.astype(self.dtype)
@@ -361,7 +266,7 @@ class Centered(Geometry):
         With r_i the derivative at margin 0, sum_i s_i |r_i x_ij| is at most
         sqrt(sum_i s_i r_i^2) sqrt(sum_i s_i x_ij^2), in the metric of diag(P).  Of shape (m,).
         """
-        Y, s = self.objective.Y, self.bound.s
+        Y, s = self.objective.Y, self.bound.moments.s
         R = self.objective.loss.derivative(np.zeros((1, *Y.shape)), Y, np.ones_like(s))[0]
         squares = self.bound.variances + np.square(self.bound.center)
         terms = (self.diagonal_of_inverse() * squares).sum(axis=1) + 1 / self.bound.c
@@ -386,8 +291,8 @@ class Diagonal(Centered):
 
     name = "diagonal"
 
-    def __init__(self, objective, bound=None):
-        super().__init__(objective, bound)
+    def __init__(self, objective):
+        super().__init__(objective)
         V = self.bound.c * self.bound.variances
         l2 = self.l2[:, None]
         top = V.max() + l2
@@ -450,10 +355,10 @@ class Full(Centered):
 
     name = "full"
 
-    def __init__(self, objective, bound=None):
-        super().__init__(objective, bound)
+    def __init__(self, objective):
+        super().__init__(objective)
         levels, level = np.unique(self.l2, return_inverse=True)
-        H = self.bound.c * self.bound.gram
+        H = self.bound.c * self.bound.moments.gram
         inverse = np.stack([pseudo_inverse(H + l2 * np.eye(len(H))) for l2 in levels])
         inverse = inverse.astype(self.dtype)
         # One matrix for all outputs, and for all candidates where they share l2.
@@ -473,7 +378,9 @@ class Full(Centered):
         5 epochs for 327,346 x 177, 0.6 for 569 x 30; the coupled matrix of k classes takes
         (k + 1) / 2 times as long, beside epochs of k outputs.
         """
-        k = self.objective.n_outputs
+        k, p = self.objective.n_outputs, self.objective.n_parameters
+        if k * p > COUPLED_PARAMETERS:
+            return None
         return self.d * (k + 1) / 60 if k > 1 else self.d / 30
 
     def reweight(self, margins):
@@ -578,7 +485,7 @@ def pseudo_inverse(H):
 
 def choose_preconditioner(objective, *, full_batch):
     """What preconditioner="auto" means where the learning rate is "auto" too."""
-    moderate = objective.n_features <= FULL_FEATURES
+    moderate = objective.n_features <= GRAM_FEATURES
     if full_batch and moderate and not objective.penalty.has_l1:
         return "full"
     return "diagonal"

@@ -1,0 +1,129 @@
+"""First and second moments of the rows: made once, when first asked for, and shared."""
+
+from functools import cached_property
+
+import numpy as np
+
+# Up to this many columns one sweep makes the Gram matrix along with mean and variances, and what
+# needs a product with it reads it off: on 327,346 x 177 that takes 0.2 s, thirty Lanczos steps of
+# two products each take 1.5 s.
+GRAM_FEATURES = 512
+
+
+class Moments:
+    """Moments of the rows of a design under weights that sum to 1.
+
+    Parameters
+    ----------
+    design : Design
+    s : ndarray of shape (n_rows,)
+    centered : bool
+        About the mean; else about 0.
+
+    Attributes
+    ----------
+    center : ndarray of shape (n_features,)
+        The mean, or zeros.
+    smoothness : float
+        The largest lambda of the diagonal geometry found so far.
+    """
+
+    smoothness = 1.0
+
+    def __init__(self, design, s, *, centered):
+        self.design = design
+        self.s = s.astype(np.float64, copy=False)
+        self.centered = centered
+        self.small = design.n_features <= GRAM_FEATURES
+
+    @cached_property
+    def _swept(self):
+        """The mean, and the Gram matrix about `center`, from one sweep."""
+        _, mean, gram = self._finite(self.design.moments, self.s)
+        return mean, gram if self.centered else gram + np.outer(mean, mean)
+
+    @cached_property
+    def center(self):
+        """The point that second moments are about."""
+        if not self.centered:
+            return np.zeros(self.design.n_features)
+        return self._swept[0] if self.small else self._finite(self.design.mean, self.s)
+
+    @cached_property
+    def gram(self):
+        """sum_i s_i (x_i - center)(x_i - center)', of shape (n_features, n_features)."""
+        return self._swept[1]
+
+    @cached_property
+    def variances(self):
+        """The diagonal of `gram`; exactly 0 for constant columns, whatever rounding leaves."""
+        if self.small:
+            variances = np.diag(self.gram).copy()
+        else:
+            variances = self._finite(self.design.variances, self.s, self.center)
+        eps = np.finfo(self.design.dtype).eps
+        variances[variances <= np.square(8 * eps * self.center)] = 0.0
+        return variances
+
+    def product(self, v):
+        """The Gram matrix times v of shape (n_features,)."""
+        if self.small:
+            return self.gram @ v
+        return self.design.gram_product(self.s, self.center, v[None])[0]
+
+    def row_norms(self, center, scale):
+        """sum_j (x_ij - center_j)^2 scale_j for every row."""
+        return self._finite(self.design.weighted_row_norms, center, scale)
+
+    def _finite(self, moments, *args):
+        """moments(*args), refusing what overflows."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = moments(*args)
+        last = result[-1] if isinstance(result, tuple) else result
+        if np.all(np.isfinite(last)):
+            return result
+        raise ValueError(
+            f"X has values too large to square in {self.design.dtype.name}: scale its columns, "
+            "for example with StandardScaler or MaxAbsScaler."
+        )
+
+
+class StreamedMoments(Moments):
+    """Center and variances of all rows seen so far, in one call or in many.
+
+    Those of two sets of rows combine exactly (Chan, Golub & LeVeque 1983).  Products are with the
+    rows of this call, about the center of all.
+
+    Parameters
+    ----------
+    design, s, centered
+        The rows of this call.
+    weight : float
+        The sum of their weights before they were normalised.
+    before : dict or None
+        What the calls before left in `carried`.
+    """
+
+    def __init__(self, design, s, *, centered, weight, before):
+        super().__init__(design, s, centered=centered)
+        self.small = False
+        mean, variances = self.center, self.variances
+        if before is not None:
+            self.smoothness = before["smoothness"]
+            share = weight / (weight + before["weight"])
+            weight = weight + before["weight"]
+            difference = mean - before["mean"]
+            mean = before["mean"] + share * difference
+            variances = share * variances + (1 - share) * before["variances"]
+            variances += share * (1 - share) * np.square(difference)
+        self.weight, self.center, self.variances = weight, mean, variances
+
+    @property
+    def carried(self):
+        """What the next call needs."""
+        return {
+            "weight": self.weight,
+            "mean": self.center,
+            "variances": self.variances,
+            "smoothness": self.smoothness,
+        }
