@@ -1,0 +1,140 @@
+"""One small adapter a solver: from a problem and a tolerance to an estimator ready to fit."""
+
+import glum
+import numpy as np
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+
+from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
+
+# Never the reason to stop: the time limit is.
+MAX_ITER = 100_000
+# Compiled coordinate descent hears no alarm; this many updates of a row take about a minute.
+COORDINATE_UPDATES = 3e10
+
+
+class Solver:
+    """What every adapter has.
+
+    Attributes
+    ----------
+    name : str
+        As printed.
+    has_tol : bool
+        Whether a tolerance changes anything; a direct method is run once.
+    ours : bool
+        Rivals are compared with each other, ours with the fastest of them.
+    """
+
+    has_tol = True
+    ours = False
+
+    def make(self, problem, tol):
+        """Return the estimator that minimises the problem's F, not yet fitted."""
+        raise NotImplementedError
+
+    def iterations(self, model):
+        """Return the iterations of the fitted model, NaN for a direct method."""
+        n_iter = getattr(model, "n_iter_", None)
+        return float("nan") if n_iter is None else int(np.max(n_iter))
+
+
+class Ours(Solver):
+    """Default arguments, but for the penalty and the tolerance."""
+
+    name = "sk_momentum"
+    ours = True
+
+    def make(self, problem, tol):
+        """Both knobs on auto."""
+        estimator = MomentumLogisticClassifier if problem.classify else MomentumLinearRegressor
+        return estimator(
+            alpha=problem.alpha,
+            l1_ratio=problem.l1_ratio,
+            fit_intercept=problem.fit_intercept,
+            tol=tol,
+        )
+
+
+class Logistic(Solver):
+    """scikit-learn's LogisticRegression with one of its solvers."""
+
+    def __init__(self, solver):
+        self.name = self.solver = solver
+
+    def make(self, problem, tol):
+        """C = 1 / (alpha n)."""
+        return LogisticRegression(
+            C=problem.C,
+            solver=self.solver,
+            tol=tol,
+            max_iter=MAX_ITER,
+            fit_intercept=problem.fit_intercept,
+        )
+
+
+class Glum(Solver):
+    """glum's binomial model: half the mean deviance is the mean log-loss, alpha is ours."""
+
+    name = "glum"
+
+    def make(self, problem, tol):
+        """Iteratively re-weighted least squares, glum's choice without L1."""
+        return glum.GeneralizedLinearRegressor(
+            family="binomial",
+            alpha=problem.alpha,
+            l1_ratio=0,
+            gradient_tol=tol,
+            max_iter=MAX_ITER,
+            fit_intercept=problem.fit_intercept,
+        )
+
+
+class RidgeSolver(Solver):
+    """scikit-learn's Ridge: by default direct, or with a solver that iterates."""
+
+    def __init__(self, solver="auto"):
+        self.solver = solver
+        self.has_tol = solver != "auto"
+        self.name = f"Ridge({solver})" if self.has_tol else "Ridge"
+
+    def make(self, problem, tol):
+        """Penalty alpha n on the sum of squares."""
+        return Ridge(
+            alpha=problem.alpha * len(problem.y),
+            solver=self.solver,
+            tol=tol,
+            max_iter=MAX_ITER,
+            fit_intercept=problem.fit_intercept,
+        )
+
+
+class LeastSquares(Solver):
+    """scikit-learn's LinearRegression; solves alpha = 0 only."""
+
+    name = "LinearRegression"
+    has_tol = False
+
+    def make(self, problem, tol):
+        """No penalty, no tolerance."""
+        return LinearRegression(fit_intercept=problem.fit_intercept)
+
+
+class CoordinateDescent(Solver):
+    """scikit-learn's Lasso or ElasticNet, from the rows or from the Gram matrix."""
+
+    def __init__(self, *, precompute=False):
+        self.precompute = precompute
+        self.name = "coordinate (Gram)" if precompute else "coordinate descent"
+
+    def make(self, problem, tol):
+        """alpha and l1_ratio mean the same."""
+        settings = {
+            "alpha": problem.alpha,
+            "precompute": self.precompute,
+            "tol": tol,
+            "max_iter": int(COORDINATE_UPDATES / np.prod(problem.X.shape)),
+            "fit_intercept": problem.fit_intercept,
+        }
+        if problem.l1_ratio == 1:
+            return Lasso(**settings)
+        return ElasticNet(l1_ratio=problem.l1_ratio, **settings)

@@ -1,0 +1,163 @@
+"""Time to the optimum, beside the peers in one run: a table for every problem.
+
+Run ``python benchmarks/optimum.py``, or name some of the tasks:
+``python benchmarks/optimum.py small text``. It needs the ``examples`` extra and glum.
+"""
+
+import argparse
+import os
+import platform
+
+import glum
+import numpy as np
+import scipy
+import sklearn
+from _data import (
+    bag_of_words,
+    flights,
+    largest_useful_l1,
+    multinomial,
+    small_tables,
+    wide_regression,
+)
+from _problem import Problem
+from _race import print_race, race
+from _solvers import CoordinateDescent, Glum, LeastSquares, Logistic, Ours, RidgeSolver
+
+import sk_momentum
+
+
+def flights_late():
+    """15 minutes late or not, in three layouts."""
+    solvers = [Ours(), Glum()]
+    solvers += [Logistic(solver) for solver in ("newton-cholesky", "newton-cg", "lbfgs")]
+    for layout, sparse, scale in (
+        ("dense, scaled", False, True),
+        ("dense, unscaled", False, False),
+        ("sparse, unscaled", True, False),
+    ):
+        X, late, _ = flights(sparse=sparse, scale=scale)
+        problem = Problem(
+            title=f"late or not, {layout}",
+            X=X,
+            y=late,
+            alpha=1 / len(late),
+            accuracy=1e-8,
+            relative=False,
+        )
+        yield problem, solvers, [Ours(), Glum()]
+
+
+def multinomial_softmax():
+    """Six classes, correlated columns."""
+    X, y = multinomial()
+    problem = Problem(title="multinomial", X=X, y=y, alpha=1 / len(y), accuracy=1e-8)
+    solvers = [Logistic(solver) for solver in ("newton-cholesky", "newton-cg", "lbfgs")]
+    yield problem, [Ours(), *solvers], [Ours(), solvers[0]]
+
+
+def small():
+    """scikit-learn's own tables, unscaled as they come."""
+    solvers = [Logistic(solver) for solver in ("newton-cholesky", "newton-cg", "lbfgs")]
+    for name, X, y in small_tables():
+        for alpha in (1 / len(y), 1e-4):
+            problem = Problem(title=name, X=X, y=y, alpha=alpha, accuracy=1e-6)
+            yield problem, [Ours(), *solvers], [Ours(), solvers[0]]
+
+
+def text():
+    """A sparse bag of words, with an intercept and without.
+
+    liblinear penalises the intercept, so it solves the same problem only without one.
+    """
+    X, y = bag_of_words()
+    solvers = [Logistic(solver) for solver in ("newton-cg", "lbfgs")]
+    for C in (1, 100):
+        for fit_intercept in (True, False):
+            problem = Problem(
+                title=f"bag of words, C = {C}",
+                X=X,
+                y=y,
+                alpha=1 / (C * len(y)),
+                accuracy=1e-6,
+                fit_intercept=fit_intercept,
+            )
+            rivals = solvers if fit_intercept else [*solvers, Logistic("liblinear")]
+            yield problem, [Ours(), *rivals], [Ours(), solvers[0]]
+
+
+def ridge():
+    """Arrival delay with the least penalty and with none; and fewer rows than columns."""
+    X, _, delay = flights()
+    data = {"X": X, "y": delay, "classify": False}
+    problem = Problem(title="arrival delay", alpha=1 / len(delay), accuracy=1e-8, **data)
+    yield problem, [Ours(), RidgeSolver()], [Ours()]
+    problem = Problem(title="arrival delay", alpha=0.0, accuracy=1e-8, **data)
+    yield problem, [Ours(), LeastSquares()], [Ours()]
+    del X, data
+    X, y = wide_regression()
+    problem = Problem(
+        title="least squares, n < d", X=X, y=y, alpha=1e-4, accuracy=1e-6, classify=False
+    )
+    yield problem, [Ours(), RidgeSolver(), RidgeSolver("lsqr")], [Ours()]
+
+
+def lasso():
+    """Lasso and elastic net, tall and wide, with a penalty that leaves some columns out."""
+    for title, data, share in (
+        ("arrival delay", lambda: flights()[::2], 0.01),
+        ("sparse truth, n < d", wide_regression, 0.1),
+    ):
+        X, y = data()
+        l1 = share * largest_useful_l1(X, y)
+        rivals = [CoordinateDescent()]
+        if X.shape[0] > X.shape[1]:
+            rivals.append(CoordinateDescent(precompute=True))
+        for name, l1_ratio in (("lasso", 1.0), ("elastic net", 0.5)):
+            problem = Problem(
+                title=f"{name}, {title}",
+                X=X,
+                y=y,
+                alpha=l1 / l1_ratio,
+                l1_ratio=l1_ratio,
+                accuracy=1e-6,
+                classify=False,
+            )
+            yield problem, [Ours(), *rivals], [rivals[-1], Ours()]
+
+
+TASKS = {
+    "flights": flights_late,
+    "multinomial": multinomial_softmax,
+    "small": small,
+    "text": text,
+    "ridge": ridge,
+    "lasso": lasso,
+}
+
+
+def versions():
+    """Return what the figures depend on."""
+    modules = (np, scipy, sklearn, glum, sk_momentum)
+    names = ", ".join(f"{module.__name__} {module.__version__}" for module in modules)
+    return f"{names}, Python {platform.python_version()}, {os.cpu_count()} cores"
+
+
+def main():
+    """Run the tasks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="*", metavar="task", help=", ".join(TASKS))
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds for a run")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.tasks) - set(TASKS))
+    if unknown:
+        parser.error(f"no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
+    print(versions())
+    for task in arguments.tasks or TASKS:
+        for problem, solvers, references in TASKS[task]():
+            climbers, lowest = race(problem, solvers, references=references, limit=arguments.limit)
+            print_race(problem, climbers, lowest)
+
+
+if __name__ == "__main__":
+    main()
