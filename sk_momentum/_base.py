@@ -23,10 +23,10 @@ from ._momentum import MOMENTUM_TYPES, Guarded, make_rule
 from ._objective import make_objective
 from ._penalty import ElasticNet
 from ._preconditioner import (
-    GEOMETRIES,
     Diagonal,
     Identity,
     choose_preconditioner,
+    make_geometry,
 )
 
 # How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
@@ -184,7 +184,11 @@ class BaseMomentum(BaseEstimator):
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
         rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
         objective = self._objective(rows, epochs=self.max_iter)
-        geometry = GEOMETRIES[self._preconditioner_name(objective)](objective)
+        minibatch = self._batch_size(objective) is not None
+        both_auto = self.learning_rate == "auto" and self.momentum == "auto" and not minibatch
+        geometry = make_geometry(
+            self._preconditioner_name(objective), objective, both_auto=both_auto
+        )
         rule, learning_rate = self._rule(
             geometry, minibatch=self._batch_size(objective) is not None
         )

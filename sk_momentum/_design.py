@@ -70,6 +70,10 @@ class Design:
             b = min(a + batch_size, n)
             yield self.view(X, a, b), targets[:, a:b]
 
+    def columns(self, chosen):
+        """The design of some columns only: a copy, never of more than these."""
+        return type(self)(self.X[:, chosen])
+
     def mean(self, s):
         """sum_i s_i x_i, of shape (n_features,)."""
         total = np.zeros(self.n_features)

@@ -59,6 +59,18 @@ class Objective:
         """Weights that sum to 1, of shape (n_rows,)."""
         return self.targets[-1]
 
+    def restricted(self, columns):
+        """The objective of some columns, all other coefficients being 0."""
+        return make_objective(
+            loss=self.loss,
+            design=self.design.columns(columns),
+            epochs=np.inf,
+            penalty=self.penalty,
+            Y=self.Y,
+            s=self.s,
+            fit_intercept=self.fit_intercept,
+        )
+
     def zeros(self, n_candidates):
         """theta = 0, of shape (n_candidates, k, p)."""
         shape = (n_candidates, self.n_outputs, self.n_parameters)

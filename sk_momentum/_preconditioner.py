@@ -295,15 +295,17 @@ class Diagonal(Centered):
         super().__init__(objective)
         V = self.bound.c * self.bound.variances
         l2 = self.l2[:, None]
-        top = V.max() + l2
-        factor = np.divide(
-            self.bound.correlation_smoothness() * V.max() + l2,
-            top,
-            out=np.ones_like(top),
-            where=top > 0,
-        )
-        self.P = factor * (V + l2)
+        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
+        self.P = np.where(V > 0, self.factor * (V + l2), 0.0)
         self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
+
+    @property
+    def factor(self):
+        """The bound on lambda of every candidate, of shape (m, 1)."""
+        largest = self.bound.c * self.bound.variances.max()
+        top = largest + self.l2[:, None]
+        scaled = self.bound.correlation_smoothness() * largest + self.l2[:, None]
+        return np.divide(scaled, top, out=np.ones_like(top), where=top > 0)
 
     def diagonal_of_inverse(self):
         """diag(P^-1), of shape (m, d)."""
@@ -347,6 +349,24 @@ class Diagonal(Centered):
         self.P, self.inverse = self.P[kept], self.inverse[kept]
 
 
+class ColumnScales(Diagonal):
+    """P = D: the diagonal geometry without lambda, which takes some thirty products with X.
+
+    For rules that step on a part of the columns only and ask for no more than a norm.
+    """
+
+    factor = 1.0
+
+    def violation(self, G, W):
+        """The least-norm subgradient of every column in units of its curvature, (n_features,).
+
+        The largest over candidates and outputs.
+        """
+        G = self.to_centered(G)[..., : self.d]
+        G = self.objective.penalty.least_norm_subgradient(W, G)
+        return (np.abs(G) * np.sqrt(self.inverse)).max(axis=(0, 1))
+
+
 class Full(Centered):
     """P = H, brought to unit diagonal before it is factored.
 
@@ -359,7 +379,10 @@ class Full(Centered):
         super().__init__(objective)
         levels, level = np.unique(self.l2, return_inverse=True)
         H = self.bound.c * self.bound.moments.gram
-        inverse = np.stack([pseudo_inverse(H + l2 * np.eye(len(H))) for l2 in levels])
+        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
+        seen = self.bound.variances > 0
+        H = H * np.outer(seen, seen)
+        inverse = np.stack([pseudo_inverse(H + l2 * np.diag(seen)) for l2 in levels])
         inverse = inverse.astype(self.dtype)
         # One matrix for all outputs, and for all candidates where they share l2.
         self.inverse = inverse if len(inverse) == 1 else inverse[level]
@@ -446,8 +469,8 @@ class Curvature:
         if k > 1:
             own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
             H += np.kron(np.ones((k, k)), np.diag(own))
-        penalised = np.ones(p)
-        penalised[self.d :] = 0.0
+        penalised = np.zeros(p)
+        penalised[: self.d] = bound.variances > 0
         H[np.diag_indices_from(H)] += l2 * np.tile(penalised, k)
         self.inverse = pseudo_inverse(H)
 
@@ -485,10 +508,19 @@ def pseudo_inverse(H):
 
 def choose_preconditioner(objective, *, full_batch):
     """What preconditioner="auto" means where the learning rate is "auto" too."""
-    moderate = objective.n_features <= GRAM_FEATURES
+    moderate = objective.n_features <= min(GRAM_FEATURES, objective.design.n_rows)
     if full_batch and moderate and not objective.penalty.has_l1:
         return "full"
     return "diagonal"
 
 
-GEOMETRIES = {None: Identity, "diagonal": Diagonal, "full": Full}
+def make_geometry(name, objective, *, both_auto):
+    """The geometry of that name.
+
+    With an L1 part and both knobs on "auto" the diagonal one steps on a working set of columns
+    where a Gram matrix of all of them is out of reach.
+    """
+    wide = objective.n_features > GRAM_FEATURES
+    if both_auto and name == "diagonal" and objective.penalty.has_l1 and wide:
+        return ColumnScales(objective)
+    return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)

@@ -14,6 +14,10 @@ DIVERGENCE_FACTOR = 10.0
 # A plateau is looked for no sooner than this many time constants 1 / (1 - beta) of the
 # velocity after the last improvement: inside an overshoot of momentum F stands still.
 PLATEAU_TIME_CONSTANTS = 3.0
+# Plane search: the estimated gap in F, relative to F (or to this share of the null model's F, for
+# a loss that goes to 0), must be below this share of tol.
+GAP_SHARE = 1e-3
+SMALL_LOSS = 1e-3
 
 
 class DivergenceWarning(ConvergenceWarning):
@@ -85,6 +89,8 @@ class Stopping:
     patience_steps : ndarray of shape (n_candidates,)
         Steps after an improvement before which no plateau ends the descent.
     steps_per_epoch : int
+    searches : bool
+        Whether the rule is plane search, whose metric follows the curvature.
     """
 
     def __init__(
@@ -101,10 +107,13 @@ class Stopping:
         early_stopping,
         patience_steps,
         steps_per_epoch,
+        searches=False,
     ):
         self.limit = DIVERGENCE_FACTOR * np.maximum(start_loss, null_loss)
         self.tol = tol
-        self.gradient_limit = tol * null_norm
+        self.null_loss = null_loss
+        self.null_norm = null_norm
+        self.searches = searches
         self.n_iter_no_change = n_iter_no_change
         self.full_batch = full_batch
         self.adaptive = adaptive
@@ -139,13 +148,26 @@ class Stopping:
             if self.tol > 0 and stalled.any():
                 status[stalled] = "early_stopped"
         if self.tol > 0 and (self.full_batch or (start and count)):
-            certified = (gradient_norm <= self.gradient_limit) | exhausted
+            certified = (gradient_norm <= self.gradient_limit(F)) | exhausted
             if certified.any():
                 status[certified] = "converged"
         sound = (F <= self.limit) & np.isfinite(F)
         if not sound.all():
             status[~sound] = "diverged"
         return status
+
+    def gradient_limit(self, F):
+        """The gradient norm that certifies the optimum.
+
+        tol times that of the null model.  Where the metric follows the curvature, norm^2 / 2
+        estimates F - F*: there it has to be below tol / 1000 of F too, which is at most a step
+        more and counts where F* is small beside the null model's F.
+        """
+        limit = self.tol * self.null_norm
+        if not self.searches:
+            return limit
+        F = np.maximum(F, SMALL_LOSS * self.null_loss)
+        return np.minimum(limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
 
     @property
     def state(self):
@@ -169,7 +191,7 @@ class Stopping:
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.limit = self.limit[kept]
-        self.gradient_limit = self.gradient_limit[kept]
+        self.null_norm = self.null_norm[kept]
         self.patience = self.patience[kept]
         self.factor = self.factor[kept]
         self.plateau.keep(kept)

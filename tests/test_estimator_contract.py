@@ -198,12 +198,12 @@ import sk_momentum
 builtins.__import__ = original
 # scikit-learn's own modules stay loaded: what is timed is ours alone.
 seconds = []
-for _ in range(5):
+for _ in range(9):
     for name in [name for name in sys.modules if name.partition(".")[0] == "sk_momentum"]:
         del sys.modules[name]
-    start = time.perf_counter()
+    start = time.process_time()
     import sk_momentum
-    seconds.append(time.perf_counter() - start)
+    seconds.append(time.process_time() - start)
 print(json.dumps([asked, "matplotlib" in sys.modules, min(seconds)]))
 """
 
