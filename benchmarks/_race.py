@@ -13,7 +13,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-LADDER = [10.0**-k for k in range(2, 13)]
+LADDER = [10.0**-k for k in range(13)]
 REFERENCE_TOL = 1e-10
 # A run is repeated for this long, but at least once unless it takes longer than that itself.
 REPEAT_SECONDS = 2.0

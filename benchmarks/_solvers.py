@@ -99,12 +99,12 @@ class RidgeSolver(Solver):
 
     def make(self, problem, tol):
         """Penalty alpha n on the sum of squares."""
+        iterating = {"tol": tol, "max_iter": MAX_ITER} if self.has_tol else {}
         return Ridge(
             alpha=problem.alpha * len(problem.y),
             solver=self.solver,
-            tol=tol,
-            max_iter=MAX_ITER,
             fit_intercept=problem.fit_intercept,
+            **iterating,
         )
 
 

@@ -202,7 +202,10 @@ class _Descent:
     def _stopping_rules(self, n):
         m = len(self.theta)
         null = self.objective.null_model(m)
-        null_loss, null_gradient = self.objective.evaluate(null)
+        if np.array_equal(null, self.point):
+            null_loss, null_gradient = self.F, self.G
+        else:
+            null_loss, null_gradient = self.objective.evaluate(null)
         coefficients = self.objective.coefficients(null)
         scale = self.geometry.norm(null_gradient, coefficients)
         eps = np.finfo(self.theta.dtype).eps

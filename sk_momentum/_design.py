@@ -130,7 +130,7 @@ class DenseDesign(Design):
     """An ndarray."""
 
     def block_rows(self):
-        return max(256, DENSE_BLOCK // max(1, self.n_features))
+        return max(64, DENSE_BLOCK // max(1, self.n_features))
 
     @staticmethod
     def view(X, a, b):
@@ -159,8 +159,10 @@ class DenseDesign(Design):
     def variances(self, s, center):
         """sum_i s_i (x_ij - center_j)^2, of shape (n_features,)."""
         total = np.zeros(self.n_features)
+        scratch = np.empty((self.max_block_rows, self.n_features))
         for rows, block in self.blocks:
-            total += s[rows] @ np.square(block - center)
+            deviation = np.subtract(block, center, out=scratch[: len(block)])
+            total += s[rows] @ np.square(deviation, out=deviation)
         return total
 
     def weighted_row_norms(self, center, inverse_scale):

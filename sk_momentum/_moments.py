@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 
 # Up to this many columns one sweep makes the Gram matrix along with mean and variances, and what
-# needs a product with it reads it off: on 327,346 x 177 that takes 0.2 s, thirty Lanczos steps of
-# two products each take 1.5 s.
-GRAM_FEATURES = 512
+# needs a product with it reads it off.  It costs about d / 30 sweeps of two products (5 for
+# 327,346 x 177), no more than the thirty or so that Lanczos steps would take.
+GRAM_FEATURES = 1024
 
 
 class Moments:

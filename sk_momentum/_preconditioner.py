@@ -24,6 +24,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from ._moments import GRAM_FEATURES
 from ._penalty import soft_threshold
 
+# Up to this many columns, and as many rows, "auto" takes the full geometry.
+FULL_FEATURES = 512
 # A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
 # its digits.
 SMALLEST_PIVOT = 1e-4
@@ -508,7 +510,7 @@ def pseudo_inverse(H):
 
 def choose_preconditioner(objective, *, full_batch):
     """What preconditioner="auto" means where the learning rate is "auto" too."""
-    moderate = objective.n_features <= min(GRAM_FEATURES, objective.design.n_rows)
+    moderate = objective.n_features <= min(FULL_FEATURES, objective.design.n_rows)
     if full_batch and moderate and not objective.penalty.has_l1:
         return "full"
     return "diagonal"
