@@ -220,6 +220,8 @@ class BaseMomentum(BaseEstimator):
         """One epoch over the rows given, in their order, without stopping rules."""
         started = time.perf_counter()
         resume = hasattr(self, "coef_")
+        # scikit-learn checks them in the first call only.
+        self._validate_params()
         self._check_parameters()
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
@@ -253,8 +255,7 @@ class BaseMomentum(BaseEstimator):
     # ---------------------------------------------------------------- validate
 
     def _check_parameters(self):
-        """The table of constraints, then the rules between parameters."""
-        self._validate_params()
+        """The rules between parameters; each by itself is checked before, by `fit_context`."""
         both_auto = self.learning_rate == "auto" and self.momentum == "auto"
         if both_auto and self.batch_size is None and self.schedule != "constant":
             raise ValueError(

@@ -215,7 +215,7 @@ class SparseDesign(Design):
 
     def dense_blocks(self):
         """Yield (rows, ndarray) over all rows, never more than a cache full."""
-        size = max(256, DENSE_BLOCK // max(1, self.n_features))
+        size = max(256, 4 * DENSE_BLOCK // max(1, self.n_features))
         for a in range(0, self.n_rows, size):
             b = min(a + size, self.n_rows)
             yield slice(a, b), self.view(self.X, a, b).toarray()

@@ -245,19 +245,20 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         """Codes 0 ... k-1, and the weights times those of the classes."""
         check_classification_targets(y)
         if new:
-            self.classes_ = np.unique(y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
                     "MomentumLogisticClassifier needs rows of at least two classes (with positive "
                     f"weight), but the data contains only one class: {self.classes_[0]!r}."
                 )
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"y has labels that are not among the classes {self.classes_!r}: {unseen!r}. "
-                "Give all labels in the first call: `classes` of partial_fit, or y of fit."
-            )
-        codes = np.searchsorted(self.classes_, y)
+        else:
+            unseen = np.setdiff1d(y, self.classes_)
+            if len(unseen):
+                raise ValueError(
+                    f"y has labels that are not among the classes {self.classes_!r}: {unseen!r}. "
+                    "Give all labels in the first call: `classes` of partial_fit, or y of fit."
+                )
+            codes = np.searchsorted(self.classes_, y)
         return codes, weights * self._class_weights(codes, weights)[codes]
 
     def _class_weights(self, codes, weights):

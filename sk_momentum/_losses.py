@@ -21,13 +21,10 @@ def seen_or_one_row(shares, s):
 
 
 def elementwise_forms(W, s, D):
-    """sum_i w_i d_ji d_li for directions D_j, D_l of the shape of W; of shape (m, j, j)."""
-    forms = np.empty((len(W), len(D), len(D)))
-    for j, direction in enumerate(D):
-        weighted = W * direction
-        for i in range(j, len(D)):
-            forms[:, j, i] = forms[:, i, j] = np.einsum("mkr,mkr->m", weighted, D[i])
-    return forms
+    """sum_i w_i d_ji d_li for directions D of shape (m, J, k, n_rows); of shape (m, J, J)."""
+    m, J = D.shape[:2]
+    weighted = (D * W[:, None]).reshape(m, J, -1)
+    return np.matmul(weighted, D.reshape(m, J, -1).transpose(0, 2, 1))
 
 
 def add_diagonal_hessian(H, X, W, s):
@@ -192,13 +189,9 @@ class MultinomialLogLoss:
 
     @staticmethod
     def quadratic_forms(P, s, D):
-        """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, j, j)."""
-        forms = elementwise_forms(P, s, D)
-        means = [np.einsum("mkr,mkr->mr", P, direction) for direction in D]
-        for j, mean_j in enumerate(means):
-            for i, mean_i in enumerate(means):
-                forms[:, j, i] -= np.einsum("mr,mr,r->m", mean_j, mean_i, 1 / s)
-        return forms
+        """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, J, J)."""
+        means = (D * P[:, None]).sum(axis=2)
+        return elementwise_forms(P, s, D) - np.matmul(means / s, means.transpose(0, 2, 1))
 
     @staticmethod
     def add_hessian(H, X, P, s):

@@ -371,18 +371,19 @@ class PlaneSearch(Rule):
             self.delta_margins = self.objective.all_margins(self.delta)
         self._steps += 1
         u = self._direction(G)
-        steps, step_margins = [u], [self.objective.all_margins(u)]
         if np.any(self.delta):
-            steps.append(self.delta)
-            step_margins.append(self.delta_margins)
-        amounts = self._minimise(theta, steps, step_margins)
-        c = amounts.astype(theta.dtype).T[:, :, None, None]
-        self.delta = sum(c_j * step for c_j, step in zip(c, steps))
-        self.delta_margins = sum(c_j * step for c_j, step in zip(c, step_margins))
+            steps = np.stack([u, self.delta], axis=1)
+            margins = np.stack([self.objective.all_margins(u), self.delta_margins], axis=1)
+        else:
+            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
+        amounts = self._minimise(theta, steps, margins)
+        c = amounts.astype(theta.dtype)[:, :, None, None]
+        self.delta = (c * steps).sum(axis=1)
+        self.delta_margins = (c * margins).sum(axis=1)
         theta += self.delta
         self.margins += self.delta_margins
         self.learning_rate = amounts[:, 0]
-        self.momentum = amounts[:, 1] if len(steps) == 2 else np.zeros(len(theta))
+        self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
 
     def _direction(self, G):
         """-P^-1 g, with P re-weighted first where that pays."""
@@ -404,7 +405,7 @@ class PlaneSearch(Rule):
         def along(amounts):
             return self.objective.along(theta, self.margins, steps, step_margins, amounts)
 
-        best = np.zeros((len(theta), len(steps)))
+        best = np.zeros(steps.shape[:2])
         phi, gradient, hessian = along(best)
         eps = np.finfo(theta.dtype).eps
         promised = None

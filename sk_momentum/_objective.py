@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._losses import HalfSquaredError, elementwise_forms
+from ._losses import HalfSquaredError
 from ._moments import GRAM_FEATURES, Moments
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
@@ -133,7 +133,7 @@ class Objective:
         return H
 
     def along(self, theta, Z, steps, step_margins, amounts):
-        """F and its derivatives along steps from theta, without a product with X.
+        """F and its derivatives along J steps from theta, without a product with X.
 
             phi(c) = F(theta + sum_j c_j step_j)
 
@@ -142,7 +142,8 @@ class Objective:
         theta : ndarray of shape (m, k, p)
         Z : ndarray of shape (m, k, n_rows)
             Its margins.
-        steps, step_margins : list of length J of ndarray of the same shapes
+        steps : ndarray of shape (m, J, k, p)
+        step_margins : ndarray of shape (m, J, k, n_rows)
         amounts : ndarray of shape (m, J)
 
         Returns
@@ -152,24 +153,25 @@ class Objective:
         hessian : ndarray of shape (m, J, J)
         """
         m, J = amounts.shape
-        c = amounts.astype(Z.dtype).T[:, :, None, None]
+        c = amounts.astype(Z.dtype)[:, None]
         phi, gradient, hessian = np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
         for a in range(0, self.design.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
             Y, s = self.Y[:, rows], self.s[rows]
-            D = [margins[..., rows] for margins in step_margins]
-            point = sum((c_j * D_j for c_j, D_j in zip(c, D)), Z[..., rows])
+            D = step_margins[..., rows]
+            flat = D.reshape(m, J, -1)
+            point = Z[..., rows] + np.matmul(c, flat).reshape(m, *D.shape[2:])
             value, R, W = self.loss.second_order(point, Y, s)
             phi += value
-            gradient += np.stack([np.einsum("mkr,mkr->m", R, D_j) for D_j in D], axis=1)
+            gradient += np.matmul(flat, R.reshape(m, -1, 1))[..., 0]
             hessian += self.loss.quadratic_forms(W, s, D)
         if self.penalty.has_l2:
             l2 = self.penalty.l2[:, 0].astype(np.float64)
-            D = [self.coefficients(step) for step in steps]
-            W = sum((c_j * D_j for c_j, D_j in zip(c, D)), self.coefficients(theta))
+            D = steps[..., : self.n_features].reshape(m, J, -1)
+            W = self.coefficients(theta).reshape(m, 1, -1) + np.matmul(c, D)
             phi += self.penalty.value(W)
-            gradient += l2 * np.stack([np.einsum("mkd,mkd->m", W, D_j) for D_j in D], axis=1)
-            hessian += l2[:, None] * elementwise_forms(np.ones_like(W), None, D)
+            gradient += l2 * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
+            hessian += l2[:, None] * np.matmul(D, D.transpose(0, 2, 1))
         return phi, gradient, hessian
 
     def mean_loss(self, theta):

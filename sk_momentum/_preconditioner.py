@@ -354,7 +354,7 @@ class Diagonal(Centered):
 class ColumnScales(Diagonal):
     """P = D: the diagonal geometry without lambda, which takes some thirty products with X.
 
-    For rules that step on a part of the columns only and ask for no more than a norm.
+    For rules that find the step themselves, or step on a part of the columns only.
     """
 
     factor = 1.0
@@ -519,10 +519,11 @@ def choose_preconditioner(objective, *, full_batch):
 def make_geometry(name, objective, *, both_auto):
     """The geometry of that name.
 
-    With an L1 part and both knobs on "auto" the diagonal one steps on a working set of columns
-    where a Gram matrix of all of them is out of reach.
+    With both knobs on "auto" the diagonal one does without lambda: plane search finds the step
+    itself, and a working set has a lambda of its own.  A Gram matrix of all columns makes lambda
+    free, and with an L1 part a working set superfluous.
     """
     wide = objective.n_features > GRAM_FEATURES
-    if both_auto and name == "diagonal" and objective.penalty.has_l1 and wide:
+    if both_auto and name == "diagonal" and wide:
         return ColumnScales(objective)
     return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)
