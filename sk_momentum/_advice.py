@@ -87,6 +87,8 @@ def divergence_message(estimator, outcome, *, geometry, rule, batch_size):
     limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
     loss = outcome.history["loss"]
     used = estimator.learning_rate_
+    # Never more than half of what has just diverged, whatever theory says.
+    advised = min(advised, used / 2)
     kind = rule.momentum_type if isinstance(rule, FixedMomentum) else "Nesterov's sequence"
     where = "above" if used > limit else "not above"
     unless = "" if used > limit else " (which holds for quadratics, mini-batches only on average)"

@@ -225,7 +225,7 @@ class _Descent:
             early_stopping=self.plan.early_stopping,
             patience_steps=PLATEAU_TIME_CONSTANTS / (1 - self.rule.momentum),
             steps_per_epoch=-(-n // size),
-            searches=self.rule.searches,
+            follows_curvature=self.rule.searches and self.geometry.can_reweight,
         )
         if self.state is not None:
             stopping.state = {k: v[None] for k, v in self.state["stopping"].items()}

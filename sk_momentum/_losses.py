@@ -40,6 +40,7 @@ class HalfSquaredError:
     """loss(z, y) = sum_t (z_t - y_t)^2 / 2, summed over the targets t."""
 
     curvature_bound = 1.0
+    is_quadratic = True
 
     @staticmethod
     def value(Z, Y, s):
@@ -85,6 +86,7 @@ class BinaryLogLoss:
     """
 
     curvature_bound = 0.25
+    is_quadratic = False
 
     @staticmethod
     def value(Z, Y, s):
@@ -156,6 +158,7 @@ class MultinomialLogLoss:
     """
 
     curvature_bound = 0.5
+    is_quadratic = False
 
     @staticmethod
     def value(Z, Y, s):

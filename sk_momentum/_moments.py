@@ -4,11 +4,6 @@ from functools import cached_property
 
 import numpy as np
 
-# Up to this many columns one sweep makes the Gram matrix along with mean and variances, and what
-# needs a product with it reads it off.  It costs about d / 30 sweeps of two products (5 for
-# 327,346 x 177), no more than the thirty or so that Lanczos steps would take.
-GRAM_FEATURES = 1024
-
 
 class Moments:
     """Moments of the rows of a design under weights that sum to 1.
@@ -34,7 +29,8 @@ class Moments:
         self.design = design
         self.s = s.astype(np.float64, copy=False)
         self.centered = centered
-        self.small = design.n_features <= GRAM_FEATURES
+        # One sweep then gives the Gram matrix along with mean and variances.
+        self.small = design.gram_pays
 
     @cached_property
     def _swept(self):

@@ -40,7 +40,7 @@ NEWTON_GAIN = 0.05
 HALVINGS = 20
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
 # still be above this share of itself after as many epochs as the new matrix costs.
-REWEIGHT_ABOVE = 0.03
+REWEIGHT_ABOVE = 0.01
 
 
 def steady_state_factor(momentum_type, momentum):
@@ -390,7 +390,7 @@ class PlaneSearch(Rule):
         u = -self.geometry.direction(G)
         decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
         self._shrinking = True if self._decrement is None else decrement < 0.25 * self._decrement
-        if self._decrement is not None and self.geometry.reweighting_epochs is not None:
+        if self._decrement is not None and self.geometry.can_reweight:
             rate = np.max(decrement / self._decrement)
             if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
                 self.geometry.reweight(self.margins)

@@ -11,8 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._losses import HalfSquaredError
-from ._moments import GRAM_FEATURES, Moments
+from ._moments import Moments
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
 VECTOR_BLOCK = 2**13
@@ -284,10 +283,9 @@ class QuadraticObjective(Objective):
 def make_objective(*, loss, design, epochs, **parts):
     """The objective, from second moments where that pays within so many epochs.
 
-    The Gram matrix costs about as much as d / 30 epochs over the rows (5 for 327,346 x 177);
-    an epoch from it next to nothing.
+    An epoch from the Gram matrix costs next to nothing beside one over the rows.
     """
-    n, d = design.n_rows, design.n_features
-    pays = d <= min(n, GRAM_FEATURES) and epochs > d / 30
-    quadratic = isinstance(loss, HalfSquaredError) and pays
+    fits = design.n_features <= design.n_rows
+    pays = fits and design.gram_pays and epochs > design.gram_epochs
+    quadratic = loss.is_quadratic and pays
     return (QuadraticObjective if quadratic else Objective)(loss=loss, design=design, **parts)

@@ -18,14 +18,10 @@ geometry F has smoothness at most 1, so that a learning rate of 1 is the classic
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from ._moments import GRAM_FEATURES
 from ._penalty import soft_threshold
 
-# Up to this many columns, and as many rows, "auto" takes the full geometry.
-FULL_FEATURES = 512
 # A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
 # its digits.
 SMALLEST_PIVOT = 1e-4
@@ -140,7 +136,7 @@ class Geometry:
     """
 
     # Only the full geometry can follow the curvature, at a cost.
-    reweighting_epochs = None
+    can_reweight = False
 
     def __init__(self, objective):
         self.objective = objective
@@ -395,18 +391,20 @@ class Full(Centered):
         return np.einsum("mjj->mj", self.inverse)
 
     @property
+    def can_reweight(self):
+        """Whether the curvature changes at all, and its matrix is of a moderate size."""
+        moderate = self.objective.n_outputs * self.objective.n_parameters <= COUPLED_PARAMETERS
+        return moderate and not self.objective.loss.is_quadratic
+
+    @property
     def reweighting_epochs(self):
         """What `reweight` costs, in epochs of plane search.
 
-        A Gram matrix takes n d^2 multiplications at the speed of BLAS-3, an epoch two products
-        at that of memory and a few dozen operations on the margins.  Measured on two cores:
-        5 epochs for 327,346 x 177, 0.6 for 569 x 30; the coupled matrix of k classes takes
-        (k + 1) / 2 times as long, beside epochs of k outputs.
+        A Gram matrix; the coupled matrix of k outputs is k (k + 1) / 2 of them, beside epochs
+        of k outputs.
         """
-        k, p = self.objective.n_outputs, self.objective.n_parameters
-        if k * p > COUPLED_PARAMETERS:
-            return None
-        return self.d * (k + 1) / 60 if k > 1 else self.d / 30
+        k = self.objective.n_outputs
+        return self.objective.design.gram_epochs * (1 if k == 1 else (k + 1) / 2)
 
     def reweight(self, margins):
         """P = the Hessian at these margins, of shape (m, k, n_rows), instead of its bound.
@@ -497,12 +495,17 @@ def pseudo_inverse(H):
     A = scale[:, None] * H * scale
     seen = scale > 0
     A[~seen, ~seen] = 1.0
-    L, failed = linalg.lapack.dpotrf(A, lower=1)
-    if not failed and np.diag(L).min() > SMALLEST_PIVOT:
-        inverse, _ = linalg.lapack.dpotri(L, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    # NumPy's LAPACK throughout: SciPy brings a BLAS of its own, whose threads and NumPy's then wait
+    # for each other (30 x 30: 16 ms for dpotrf and dpotri, 0.02 ms for these two).
+    try:
+        well_conditioned = np.diag(np.linalg.cholesky(A)).min() > SMALLEST_PIVOT
+    except np.linalg.LinAlgError:
+        well_conditioned = False
+    if well_conditioned:
+        inverse = np.linalg.inv(A)
+        inverse = (inverse + inverse.T) / 2
     else:
-        e, V = linalg.eigh(A)
+        e, V = np.linalg.eigh(A)
         root = np.sqrt(inverse_or_zero(np.where(e > len(H) * EPS * e[-1], e, 0.0)))
         inverse = (V * root) @ (V * root).T
     return scale[:, None] * inverse * scale
@@ -510,8 +513,7 @@ def pseudo_inverse(H):
 
 def choose_preconditioner(objective, *, full_batch):
     """What preconditioner="auto" means where the learning rate is "auto" too."""
-    moderate = objective.n_features <= min(FULL_FEATURES, objective.design.n_rows)
-    if full_batch and moderate and not objective.penalty.has_l1:
+    if full_batch and objective.design.gram_pays and not objective.penalty.has_l1:
         return "full"
     return "diagonal"
 
@@ -523,7 +525,6 @@ def make_geometry(name, objective, *, both_auto):
     itself, and a working set has a lambda of its own.  A Gram matrix of all columns makes lambda
     free, and with an L1 part a working set superfluous.
     """
-    wide = objective.n_features > GRAM_FEATURES
-    if both_auto and name == "diagonal" and wide:
+    if both_auto and name == "diagonal" and not objective.design.gram_pays:
         return ColumnScales(objective)
     return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)

@@ -14,8 +14,8 @@ DIVERGENCE_FACTOR = 10.0
 # A plateau is looked for no sooner than this many time constants 1 / (1 - beta) of the
 # velocity after the last improvement: inside an overshoot of momentum F stands still.
 PLATEAU_TIME_CONSTANTS = 3.0
-# Plane search: the estimated gap in F, relative to F (or to this share of the null model's F, for
-# a loss that goes to 0), must be below this share of tol.
+# Where the metric follows the curvature: the estimated gap in F, relative to F (or to this share
+# of the null model's F, for a loss that goes to 0), must be below this share of tol.
 GAP_SHARE = 1e-3
 SMALL_LOSS = 1e-3
 
@@ -89,8 +89,8 @@ class Stopping:
     patience_steps : ndarray of shape (n_candidates,)
         Steps after an improvement before which no plateau ends the descent.
     steps_per_epoch : int
-    searches : bool
-        Whether the rule is plane search, whose metric follows the curvature.
+    follows_curvature : bool
+        Whether the metric is re-weighted, so that norm^2 / 2 estimates F - F*.
     """
 
     def __init__(
@@ -107,19 +107,19 @@ class Stopping:
         early_stopping,
         patience_steps,
         steps_per_epoch,
-        searches=False,
+        follows_curvature=False,
     ):
         self.limit = DIVERGENCE_FACTOR * np.maximum(start_loss, null_loss)
         self.tol = tol
         self.null_loss = null_loss
         self.null_norm = null_norm
-        self.searches = searches
+        self.follows_curvature = follows_curvature
         self.n_iter_no_change = n_iter_no_change
         self.full_batch = full_batch
         self.adaptive = adaptive
         self.early_stopping = early_stopping
         epochs = np.ceil(patience_steps / steps_per_epoch)
-        self.patience = np.maximum(n_iter_no_change, 0 if adaptive else epochs)
+        self.patience = np.maximum(n_iter_no_change, 0 * epochs if adaptive else epochs)
         self.factor = np.ones(n_candidates)
         self.plateau = NoImprovement.new(n_candidates, tol * null_loss)
         self.validation = NoImprovement.new(n_candidates, tol * null_loss)
@@ -164,7 +164,7 @@ class Stopping:
         more and counts where F* is small beside the null model's F.
         """
         limit = self.tol * self.null_norm
-        if not self.searches:
+        if not self.follows_curvature:
             return limit
         F = np.maximum(F, SMALL_LOSS * self.null_loss)
         return np.minimum(limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
