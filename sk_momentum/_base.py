@@ -2,32 +2,28 @@
 
 import time
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
-from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._advice import explain, explain_undone
-from ._compat import Interval, StrOptions, check_weights, fit_context
+from ._compat import check_weights, fit_context
 from ._descent import Plan, descend
 from ._design import make_design
+from ._knobs import choose_preconditioner, make_geometry, make_rule
 from ._moments import StreamedMoments
-from ._momentum import MOMENTUM_TYPES, Guarded, make_rule
+from ._momentum import Guarded
 from ._objective import make_objective
+from ._parameters import CONSTRAINTS, check_together
 from ._penalty import ElasticNet
-from ._preconditioner import (
-    Diagonal,
-    Identity,
-    choose_preconditioner,
-    make_geometry,
-)
+from ._preconditioner import Diagonal, Identity
+from ._rows import Rows, hold_out
 
 # How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
 STREAM = {
@@ -55,23 +51,6 @@ def all_or_nothing(method):
     return wrapper
 
 
-@dataclass
-class Rows:
-    """Rows ready for training: X, encoded targets (n_rows, ...), weights > 0."""
-
-    X: object
-    y: np.ndarray
-    weights: np.ndarray
-
-    def take(self, index):
-        """The rows ``index``."""
-        return Rows(self.X[index], self.y[index], self.weights[index])
-
-    def of_positive_weight(self):
-        """Without the rows of weight 0; the same object where there are none."""
-        return self if self.weights.all() else self.take(np.flatnonzero(self.weights))
-
-
 class BaseMomentum(BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
@@ -79,27 +58,7 @@ class BaseMomentum(BaseEstimator):
     coefficients are laid out: `_set_coefficients`.
     """
 
-    _parameter_constraints: dict = {
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "momentum": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "momentum_type": [StrOptions(set(MOMENTUM_TYPES))],
-        "preconditioner": [StrOptions({"auto", "diagonal", "full"}), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "schedule": [StrOptions({"constant", "invscaling", "cosine", "adaptive"}), callable],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "fit_intercept": ["boolean"],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "shuffle": ["boolean"],
-        "average": ["boolean"],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
         self,
@@ -180,7 +139,7 @@ class BaseMomentum(BaseEstimator):
         """
         started = time.perf_counter()
         resume = self.warm_start and hasattr(self, "coef_")
-        self._check_parameters()
+        check_together(self)
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
         rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
         objective = self._objective(rows, epochs=self.max_iter)
@@ -222,7 +181,7 @@ class BaseMomentum(BaseEstimator):
         resume = hasattr(self, "coef_")
         # scikit-learn checks them in the first call only.
         self._validate_params()
-        self._check_parameters()
+        check_together(self)
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
         carried = dict(self._state) if resume else {}
@@ -253,22 +212,6 @@ class BaseMomentum(BaseEstimator):
         return self
 
     # ---------------------------------------------------------------- validate
-
-    def _check_parameters(self):
-        """The rules between parameters; each by itself is checked before, by `fit_context`."""
-        both_auto = self.learning_rate == "auto" and self.momentum == "auto"
-        if both_auto and self.batch_size is None and self.schedule != "constant":
-            raise ValueError(
-                f"schedule={self.schedule!r} cannot be combined with learning_rate='auto' and "
-                "momentum='auto' in full batches, which choose the learning rate themselves; use "
-                "schedule='constant', or set learning_rate to a number."
-            )
-        if self.preconditioner == "full" and self.l1_ratio > 0 and self.alpha > 0:
-            raise ValueError(
-                f"preconditioner='full' cannot be combined with l1_ratio={self.l1_ratio}: the "
-                "proximal step of an L1 part needs a diagonal geometry; use "
-                "preconditioner='diagonal', or l1_ratio=0."
-            )
 
     def _validate_rows(self, X, y, sample_weight, *, reset, new_targets, name="sample_weight"):
         """Check and encode rows; those of weight 0 are dropped before anything is counted."""
@@ -315,20 +258,13 @@ class BaseMomentum(BaseEstimator):
             raise ValueError("y_val or sample_weight_val was given without X_val.")
         if not self.early_stopping:
             return rows, None, random
-        try:
-            train, test = train_test_split(
-                np.arange(len(rows.y)),
-                test_size=self.validation_fraction,
-                random_state=random["split_seed"],
-                stratify=self._stratify(rows.y),
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"early_stopping=True cannot hold out "
-                f"validation_fraction={self.validation_fraction} of {len(rows.y)} rows: {error} "
-                "Change validation_fraction, or give X_val and y_val."
-            ) from error
-        return rows.take(np.sort(train)), rows.take(np.sort(test)), random
+        train, test = hold_out(
+            rows,
+            fraction=self.validation_fraction,
+            seed=random["split_seed"],
+            stratify=self._stratify(rows.y),
+        )
+        return train, test, random
 
     def _stratify(self, y):
         return None

@@ -101,7 +101,8 @@ in `history_`.
 One of them on "auto", with L the smoothness in the geometry used (1 in "diagonal" and "full"):
 `learning_rate="auto"` with a numeric momentum is 1/L, for "ema" 1 / ((1 - beta) L);
 `momentum="auto"` with a numeric learning rate is Nesterov's sequence with gradient
-restart [2]_ [3]_. With an L1 part both on "auto" is that sequence, proximal, at 1/L.
+restart [2]_ [3]_. With an L1 part both on "auto" is that sequence, proximal, at 1/L, on a
+working set of columns where a Gram matrix of all of them is out of reach.
 In mini-batches: momentum 0.9, and a steady-state step (eta for "ema", eta / (1 - beta) for the
 others) of 1 / (2 L_B), L_B the expected smoothness of a batch [5]_.
 

@@ -1,13 +1,7 @@
 """The geometries in which a step is taken: identity, diagonal, full.
 
-With c the bound on the loss's curvature, x the rows and xbar = sum_i s_i x_i,
-
-    H = c sum_i s_i (x_i - xbar)(x_i - xbar)' + l2 I
-
-bounds the Hessian of F everywhere in the centred coordinates (w, b + xbar . w), in
-which the intercept decouples with curvature c (Boehning & Lindsay 1988).  A geometry
-P maps a gradient to the direction P^-1 g.  Centring stays implicit: for a gradient
-(g_w, g_b) in raw coordinates
+A geometry P maps a gradient to the direction P^-1 g.  With H the bound of `_curvature` in centred
+coordinates, centring stays implicit: for a gradient (g_w, g_b) in raw coordinates
 
     u_w = P_w^-1 (g_w - xbar g_b),        u_b = g_b / c - xbar . u_w.
 
@@ -18,105 +12,12 @@ geometry F has smoothness at most 1, so that a learning rate of 1 is the classic
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from ._curvature import Curvature, CurvatureBound, inverse_or_zero, pseudo_inverse
 from ._penalty import soft_threshold
 
-# A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
-# its digits.
-SMALLEST_PIVOT = 1e-4
-EPS = np.finfo(np.float64).eps
 # Up to this many coefficients of all outputs together the full geometry is re-weighted.
 COUPLED_PARAMETERS = 1500
-# Up to this many coefficients of all outputs together the full geometry is re-weighted.
-COUPLED_PARAMETERS = 1500
-# Lanczos comes from below; 1/L must not exceed the true one.
-LANCZOS_MARGIN = 1.001
-
-
-def largest_eigenvalue(product, dim):
-    """The largest eigenvalue of the symmetric positive semidefinite v -> product(v)."""
-    if dim == 1:
-        return float(product(np.ones(1))[0])
-    start = np.random.RandomState(0).standard_normal(dim)
-    if not np.any(product(start)):
-        return 0.0
-    operator = LinearOperator((dim, dim), matvec=product, dtype=np.float64)
-    try:
-        top = eigsh(operator, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)
-    except ArpackNoConvergence as partial:
-        top = partial.eigenvalues
-    if len(top) == 0:
-        return float(np.linalg.norm(product(start)) / np.linalg.norm(start)) * 2
-    return float(top[0]) * LANCZOS_MARGIN
-
-
-class CurvatureBound:
-    """H and what is read off it, for the rows of one objective, computed when asked for.
-
-    Parameters
-    ----------
-    objective : Objective
-    """
-
-    def __init__(self, objective):
-        self.moments = objective.moments
-        self.n_rows = objective.design.n_rows
-        self.c = objective.loss.curvature_bound
-        self.fit_intercept = objective.fit_intercept
-        self.n_features = objective.n_features
-
-    @property
-    def center(self):
-        """xbar; zeros without an intercept."""
-        return self.moments.center
-
-    @property
-    def variances(self):
-        """The diagonal of H / c at l2 = 0."""
-        return self.moments.variances
-
-    def raw_smoothness(self):
-        """Largest eigenvalue of c sum_i s_i (x_i, 1)(x_i, 1)', for coordinates (w, b).
-
-        In raw coordinates the second moments are those about the mean plus
-        (xbar, 1)(xbar, 1)'.
-        """
-        lifted = np.append(self.center, 1.0) if self.fit_intercept else None
-
-        def product(v):
-            v = v.ravel()
-            if lifted is None:
-                return self.moments.product(v)
-            result = lifted * (lifted @ v)
-            result[:-1] += self.moments.product(v[:-1])
-            return result
-
-        return self.c * largest_eigenvalue(product, self.n_features + self.fit_intercept)
-
-    def correlation_smoothness(self):
-        """lambda at l2 = 0: largest eigenvalue of D^-1/2 H D^-1/2, D = diag(H).
-
-        Of a stream: that of the rows of this call in the scale of all, never falling.
-        """
-        scale = inverse_or_zero(np.sqrt(self.variances))
-
-        def product(v):
-            return scale * self.moments.product(scale * v.ravel())
-
-        found = largest_eigenvalue(product, self.n_features)
-        self.moments.smoothness = max(found, self.moments.smoothness)
-        return self.moments.smoothness
-
-    def largest_row_curvature(self, center, inverse_scale, intercept):
-        """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
-        norms = self.moments.row_norms(center, inverse_scale) + intercept
-        return self.c * self.n_rows * float(np.max(norms * self.moments.s))
-
-
-def inverse_or_zero(D):
-    """1 / D, and 0 where D is 0: the pseudo-inverse of a diagonal."""
-    return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
 
 
 class Geometry:
@@ -439,93 +340,3 @@ class Full(Centered):
             self.inverse = self.inverse[kept]
         if self.curvature is not None:
             self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]
-
-
-class Curvature:
-    """The inverse Hessian of one candidate at one point, for all outputs together.
-
-    In coordinates (w_c, b_c + center . w_c) of every output c, with x the centred row and a 1
-    for the intercept,
-
-        H = sum_i s_i A_i (x) x_i x_i' + l2 I,
-
-    A_i the loss's k x k Hessian in the margins: w_i for one output, diag(p_i) - p_i p_i' for the
-    multinomial loss.  Softmax ignores a common shift of all outputs, and gradients have no
-    part there; H gets its own diagonal in those directions, so that it can be inverted.
-
-    Parameters
-    ----------
-    objective : Objective
-    bound : CurvatureBound
-    margins : ndarray of shape (k, n_rows)
-    l2 : float
-    """
-
-    def __init__(self, objective, bound, margins, l2):
-        self.center = bound.center
-        self.fit_intercept = bound.fit_intercept
-        self.d = bound.n_features
-        k, p = objective.n_outputs, objective.n_parameters
-        H = objective.hessian(margins, self.center)
-        if k > 1:
-            own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
-            H += np.kron(np.ones((k, k)), np.diag(own))
-        penalised = np.zeros(p)
-        penalised[: self.d] = bound.variances > 0
-        H[np.diag_indices_from(H)] += l2 * np.tile(penalised, k)
-        self.inverse = pseudo_inverse(H)
-
-    def direction(self, G):
-        """P^-1 g of shape (k, p), from raw coordinates to raw coordinates."""
-        U = G.astype(np.float64)
-        if self.fit_intercept:
-            U[:, : self.d] -= self.center * U[:, -1:]
-        U = (self.inverse @ U.ravel()).reshape(U.shape)
-        if self.fit_intercept:
-            U[:, -1] -= U[:, : self.d] @ self.center
-        return U.astype(G.dtype)
-
-
-def pseudo_inverse(H):
-    """H^+ of a symmetric positive semidefinite matrix of any scales.
-
-    With S = diag(H)^-1/2 it is S (S H S)^+ S: by Cholesky where S H S is well conditioned, else
-    over the eigenvalues above rounding.
-    """
-    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(H), 0)))
-    A = scale[:, None] * H * scale
-    seen = scale > 0
-    A[~seen, ~seen] = 1.0
-    # NumPy's LAPACK throughout: SciPy brings a BLAS of its own, and their threads then wait
-    # for each other (30 x 30: 16 ms for dpotrf and dpotri, 0.02 ms for cholesky and inv).
-    try:
-        well_conditioned = np.diag(np.linalg.cholesky(A)).min() > SMALLEST_PIVOT
-    except np.linalg.LinAlgError:
-        well_conditioned = False
-    if well_conditioned:
-        inverse = np.linalg.inv(A)
-        inverse = (inverse + inverse.T) / 2
-    else:
-        e, V = np.linalg.eigh(A)
-        root = np.sqrt(inverse_or_zero(np.where(e > len(H) * EPS * e[-1], e, 0.0)))
-        inverse = (V * root) @ (V * root).T
-    return scale[:, None] * inverse * scale
-
-
-def choose_preconditioner(objective, *, full_batch):
-    """What preconditioner="auto" means where the learning rate is "auto" too."""
-    if full_batch and objective.design.gram_pays and not objective.penalty.has_l1:
-        return "full"
-    return "diagonal"
-
-
-def make_geometry(name, objective, *, both_auto):
-    """The geometry of that name.
-
-    With both knobs on "auto" the diagonal one does without lambda: plane search finds the step
-    itself, and a working set has a lambda of its own.  A Gram matrix of all columns makes lambda
-    free, and with an L1 part a working set superfluous.
-    """
-    if both_auto and name == "diagonal" and not objective.design.gram_pays:
-        return ColumnScales(objective)
-    return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)

@@ -1,0 +1,45 @@
+"""What the constructor's arguments may be: a table, and the rules between them."""
+
+from numbers import Integral, Real
+
+from ._compat import Interval, StrOptions
+from ._momentum import MOMENTUM_TYPES
+
+CONSTRAINTS = {
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    "momentum": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+    "momentum_type": [StrOptions(set(MOMENTUM_TYPES))],
+    "preconditioner": [StrOptions({"auto", "diagonal", "full"}), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    "schedule": [StrOptions({"constant", "invscaling", "cosine", "adaptive"}), callable],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "fit_intercept": ["boolean"],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left"), None],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "shuffle": ["boolean"],
+    "average": ["boolean"],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_together(estimator):
+    """The rules between parameters; each by itself is checked before, by `fit_context`."""
+    both_auto = estimator.learning_rate == "auto" and estimator.momentum == "auto"
+    if both_auto and estimator.batch_size is None and estimator.schedule != "constant":
+        raise ValueError(
+            f"schedule={estimator.schedule!r} cannot be combined with learning_rate='auto' and "
+            "momentum='auto' in full batches, which choose the learning rate themselves; use "
+            "schedule='constant', or set learning_rate to a number."
+        )
+    if estimator.preconditioner == "full" and estimator.l1_ratio > 0 and estimator.alpha > 0:
+        raise ValueError(
+            f"preconditioner='full' cannot be combined with l1_ratio={estimator.l1_ratio}: the "
+            "proximal step of an L1 part needs a diagonal geometry; use "
+            "preconditioner='diagonal', or l1_ratio=0."
+        )

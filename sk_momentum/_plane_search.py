@@ -1,0 +1,170 @@
+"""Plane search: both knobs at their best, every epoch."""
+
+import numpy as np
+
+from ._momentum import Rule
+
+# Epochs after which the margins are computed anew, before rounding drifts.
+REFRESH = 25
+# Newton steps on the plane at most; a further one is worth its O(n) only while it promises
+# this share of what the first one did.
+NEWTON_STEPS = 4
+NEWTON_GAIN = 0.05
+HALVINGS = 20
+# H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
+# still be above this share of itself after as many epochs as the new matrix costs.
+REWEIGHT_ABOVE = 0.01
+
+
+class PlaneSearch(Rule):
+    """The best learning rate and the best momentum, every epoch.
+
+    With u = -P^-1 g and delta the last step, take the (eta, beta) that minimise
+
+        phi(eta, beta) = F(theta + eta u + beta delta).
+
+    The margins are linear in theta, so phi and its derivatives cost O(n): Newton's method on a
+    2 x 2 system, guarded so that F never rises.  On squared error this is the method of
+    conjugate gradients (Shea & Schmidt 2024, arXiv 2406.17954; Miele & Cantrell 1969).
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+
+    Attributes
+    ----------
+    learning_rate, momentum : ndarray of shape (m,)
+        The (eta, beta) of the last step.
+    exhausted : ndarray of bool of shape (m,)
+        Where the best step could change F only within rounding.
+    margins : ndarray of shape (m, k, n_rows)
+        Of the current iterate.
+    """
+
+    searches = True
+
+    def __init__(self, geometry):
+        self.geometry = geometry
+        self.objective = geometry.objective
+        m = len(geometry.l2)
+        self.learning_rate = np.ones(m)
+        self.momentum = np.zeros(m)
+        self.exhausted = np.zeros(m, dtype=bool)
+
+    def init(self, theta):
+        """delta = 0."""
+        self.delta = np.zeros_like(theta)
+        self.margins = self.objective.all_margins(theta)
+        self.delta_margins = np.zeros_like(self.margins)
+        self._steps = 0
+        self._decrement = None
+        self._lowest = np.full(len(theta), np.inf)
+
+    def step(self, theta, G, eta=None):
+        """One step, in place; eta is chosen, not taken."""
+        if self._steps % REFRESH == REFRESH - 1:
+            self.margins = self.objective.all_margins(theta)
+            self.delta_margins = self.objective.all_margins(self.delta)
+        self._steps += 1
+        u = self._direction(G)
+        if np.any(self.delta):
+            steps = np.stack([u, self.delta], axis=1)
+            margins = np.stack([self.objective.all_margins(u), self.delta_margins], axis=1)
+        else:
+            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
+        amounts = self._minimise(theta, steps, margins)
+        c = amounts.astype(theta.dtype)[:, :, None, None]
+        self.delta = (c * steps).sum(axis=1)
+        self.delta_margins = (c * margins).sum(axis=1)
+        theta += self.delta
+        self.margins += self.delta_margins
+        self.learning_rate = amounts[:, 0]
+        self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
+
+    def _direction(self, G):
+        """-P^-1 g, with P re-weighted first where that pays."""
+        u = -self.geometry.direction(G)
+        decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+        self._shrinking = True if self._decrement is None else decrement < 0.25 * self._decrement
+        if self._decrement is not None and self.geometry.can_reweight:
+            rate = np.max(decrement / self._decrement)
+            if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
+                self.geometry.reweight(self.margins)
+                u = -self.geometry.direction(G)
+                decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+        self._decrement = decrement
+        return u
+
+    def _minimise(self, theta, steps, step_margins):
+        """Newton's method on phi from (0, 0): of shape (m, number of steps)."""
+
+        def along(amounts):
+            return self.objective.along(theta, self.margins, steps, step_margins, amounts)
+
+        best = np.zeros(steps.shape[:2])
+        phi, gradient, hessian = along(best)
+        eps = np.finfo(theta.dtype).eps
+        promised = None
+        for _ in range(NEWTON_STEPS):
+            move = newton_move(gradient, hessian)
+            gain = 0.5 * np.einsum("mj,mj->m", -gradient, move)
+            if promised is None:
+                promised = gain
+                # F cannot see gradients below the root of rounding; the gradient itself can.
+                self._lowest = np.minimum(self._lowest, phi)
+                self.exhausted = (gain <= eps * np.abs(phi)) & ~np.asarray(self._shrinking)
+            open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
+            if not open_.any():
+                break
+            move[~open_] = 0.0
+            for _ in range(HALVINGS):
+                trial = along(best + move)
+                worse = ~(trial[0] <= self._lowest + 2 * eps * np.abs(phi))
+                if not worse.any():
+                    break
+                move[worse] /= 4.0
+            else:
+                move[worse] = 0.0
+                trial = along(best + move)
+                self.exhausted |= worse & ~best.any(axis=1)
+            best = best + move
+            phi, gradient, hessian = trial
+            self._lowest = np.minimum(self._lowest, phi)
+        return best
+
+    @property
+    def state(self):
+        """Named arrays, first axis the candidate."""
+        return {"delta": self.delta}
+
+    @state.setter
+    def state(self, state):
+        self.delta = state["delta"].copy()
+        self.delta_margins = self.objective.all_margins(self.delta)
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        names = ("learning_rate", "momentum", "exhausted", "delta", "margins", "delta_margins")
+        for name in (*names, "_lowest", "_decrement"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name)[kept])
+
+
+def newton_move(gradient, hessian):
+    """-H^-1 g of the 1 x 1 or 2 x 2 systems, brought to unit diagonal.
+
+    Where the second direction is all but parallel to the first it is left out.
+    """
+    diagonal = np.einsum("mjj->mj", hessian)
+    scale = np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=diagonal > 0)
+    g = scale * gradient
+    if gradient.shape[1] == 1:
+        return -scale * g
+    r = scale[:, 0] * hessian[:, 0, 1] * scale[:, 1]
+    apart = 1 - r * r
+    usable = apart > 1e-12
+    r = np.where(usable, r, 0.0)
+    apart = np.where(usable, apart, 1.0)
+    first = (g[:, 0] - r * g[:, 1]) / apart
+    second = np.where(usable, (g[:, 1] - r * g[:, 0]) / apart, 0.0)
+    return -scale * np.stack([first, second], axis=1)

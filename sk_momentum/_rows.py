@@ -1,0 +1,47 @@
+"""Rows that have passed all checks, and the part of them held out for validation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+@dataclass
+class Rows:
+    """Rows ready for training: X, encoded targets (n_rows, ...), weights > 0."""
+
+    X: object
+    y: np.ndarray
+    weights: np.ndarray
+
+    def take(self, index):
+        """The rows ``index``."""
+        return Rows(self.X[index], self.y[index], self.weights[index])
+
+    def of_positive_weight(self):
+        """Without the rows of weight 0; the same object where there are none."""
+        return self if self.weights.all() else self.take(np.flatnonzero(self.weights))
+
+
+def hold_out(rows, *, fraction, seed, stratify):
+    """Split into training and validation rows, each in their order.
+
+    Parameters
+    ----------
+    rows : Rows
+    fraction : float
+        Share of the validation rows.
+    seed : int
+    stratify : ndarray or None
+        Classes whose shares both parts are to keep.
+    """
+    try:
+        train, test = train_test_split(
+            np.arange(len(rows.y)), test_size=fraction, random_state=seed, stratify=stratify
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True cannot hold out validation_fraction={fraction} of "
+            f"{len(rows.y)} rows: {error} Change validation_fraction, or give X_val and y_val."
+        ) from error
+    return rows.take(np.sort(train)), rows.take(np.sort(test))
