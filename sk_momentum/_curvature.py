@@ -120,16 +120,17 @@ class Curvature:
     ----------
     objective : Objective
     bound : CurvatureBound
-    margins : ndarray of shape (k, n_rows)
+    W : ndarray of shape (k, n_rows)
+        `Local.W` of the candidate.
     l2 : float
     """
 
-    def __init__(self, objective, bound, margins, l2):
+    def __init__(self, objective, bound, W, l2):
         self.center = bound.center
         self.fit_intercept = bound.fit_intercept
         self.d = bound.n_features
         k, p = objective.n_outputs, objective.n_parameters
-        H = objective.hessian(margins, self.center)
+        H = objective.hessian(W, self.center)
         if k > 1:
             own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
             H += np.kron(np.ones((k, k)), np.diag(own))

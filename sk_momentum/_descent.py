@@ -243,7 +243,7 @@ class _Descent:
             rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
             self._epoch(rate.astype(self.theta.dtype)[:, None, None])
             self.F, self.G = self.objective.evaluate(
-                self.point, self.rule.margins if self.mean is None else None
+                self.point, self.rule.local if self.mean is None else None
             )
             used = rate if self.rule.learning_rate is None else self.rule.learning_rate
             self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)

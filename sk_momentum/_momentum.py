@@ -51,9 +51,9 @@ def stable_limit(momentum_type, momentum, smoothness):
 class Rule:
     """What a descent may ask of every rule."""
 
-    # Margins of the iterate, the learning rate chosen, and where no step can improve F: only of
+    # The mean loss at the iterate, the learning rate chosen, and where no step improves F: only of
     # rules that search.
-    margins = None
+    local = None
     learning_rate = None
     exhausted = False
     searches = False

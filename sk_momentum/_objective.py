@@ -8,6 +8,7 @@ A gradient has the same shape.
 """
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,23 @@ VECTOR_BLOCK = 2**13
 # Share of the targets' variance below which the squared error is not taken from moments: its
 # rounding, about eps times the variance, stays below 1e-10 of it.
 EXPLAINED = 1e-4
+
+
+class Local(NamedTuple):
+    """The mean loss at given margins, to second order.
+
+    Attributes
+    ----------
+    value : ndarray of shape (m,)
+    R : ndarray of shape (m, k, n_rows)
+        Its derivative in the margins.
+    W : ndarray of shape (m, k, n_rows)
+        What the loss's `quadratic_forms` and `add_hessian` make its second derivative of.
+    """
+
+    value: np.ndarray
+    R: np.ndarray
+    W: np.ndarray
 
 
 class Objective:
@@ -86,23 +104,22 @@ class Objective:
         """The view of theta that the penalty acts on, of shape (m, k, d)."""
         return theta[..., : self.n_features]
 
-    def evaluate(self, theta, margins=None):
+    def evaluate(self, theta, local=None):
         """F, of shape (m,) in float64, and its smooth part's gradient, in one sweep.
 
-        With the ``margins`` of all rows at hand, of shape (m, k, n_rows), the sweep saves the
-        product with theta.
+        With what `local` gave at the margins of theta at hand, the sweep is a single product.
         """
-        F = np.zeros(len(theta))
+        F = np.zeros(len(theta)) if local is None else local.value.astype(np.float64)
         G = None
         for rows, block in self.design.blocks:
-            Y, s = self.Y[:, rows], self.s[rows]
-            if margins is None:
+            if local is None:
+                Y, s = self.Y[:, rows], self.s[rows]
                 Z = self.margins(theta, block)
+                F += self.loss.value(Z, Y, s)
+                R = self.loss.derivative(Z, Y, s)
             else:
-                Z = self._buffer(len(theta), block.shape[0])
-                Z[...] = margins[..., rows]
-            F += self.loss.value(Z, Y, s)
-            G_block = self._gradient_from_margins(Z, block, Y, s)
+                R = local.R[..., rows]
+            G_block = self._gradient(R, block)
             G = G_block if G is None else np.add(G, G_block, out=G)
         W = self.coefficients(theta)
         self.penalty.add_gradient(W, self.coefficients(G))
@@ -116,8 +133,8 @@ class Objective:
             Z[..., rows] = self.margins(theta, block)
         return Z
 
-    def hessian(self, margins, center):
-        """The Hessian of one candidate's mean loss at margins of shape (k, n_rows).
+    def hessian(self, W, center):
+        """The Hessian of one candidate's mean loss, from its `Local.W` of shape (k, n_rows).
 
         In coordinates (w_c, b_c + center . w_c), output by output; of shape (k p, k p).
         """
@@ -126,12 +143,20 @@ class Objective:
         for rows, block in self.design.dense_blocks():
             X = np.ones((block.shape[0], p))
             np.subtract(block, center, out=X[:, : self.n_features])
-            s = self.s[rows]
-            W = self.loss.second_order(margins[None, :, rows], self.Y[:, rows], s)[2][0]
-            self.loss.add_hessian(H, X, W.astype(np.float64), s)
+            self.loss.add_hessian(H, X, W[:, rows].astype(np.float64), self.s[rows])
         return H
 
-    def along(self, theta, Z, steps, step_margins, amounts):
+    def local(self, Z):
+        """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
+        value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
+        for a in range(0, self.design.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
+            value += part[0]
+            R[..., rows], W[..., rows] = part[1:]
+        return Local(value, R, W)
+
+    def along(self, theta, local, steps, step_margins, amounts):
         """F and its derivatives along J steps from theta, without a product with X.
 
             phi(c) = F(theta + sum_j c_j step_j)
@@ -139,11 +164,12 @@ class Objective:
         Parameters
         ----------
         theta : ndarray of shape (m, k, p)
-        Z : ndarray of shape (m, k, n_rows)
-            Its margins.
+        local : Local
+            Of the margins at theta + sum_j c_j step_j.
         steps : ndarray of shape (m, J, k, p)
         step_margins : ndarray of shape (m, J, k, n_rows)
         amounts : ndarray of shape (m, J)
+            c.
 
         Returns
         -------
@@ -152,21 +178,17 @@ class Objective:
         hessian : ndarray of shape (m, J, J)
         """
         m, J = amounts.shape
-        c = amounts.astype(Z.dtype)[:, None]
-        phi, gradient, hessian = np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
+        phi, gradient, hessian = local.value.copy(), np.zeros((m, J)), np.zeros((m, J, J))
         for a in range(0, self.design.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
-            Y, s = self.Y[:, rows], self.s[rows]
             D = step_margins[..., rows]
-            flat = D.reshape(m, J, -1)
-            point = Z[..., rows] + np.matmul(c, flat).reshape(m, *D.shape[2:])
-            value, R, W = self.loss.second_order(point, Y, s)
-            phi += value
-            gradient += np.matmul(flat, R.reshape(m, -1, 1))[..., 0]
-            hessian += self.loss.quadratic_forms(W, s, D)
+            R = local.R[..., rows].reshape(m, -1, 1)
+            gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
+            hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
         if self.penalty.has_l2:
             l2 = self.penalty.l2[:, 0].astype(np.float64)
             D = steps[..., : self.n_features].reshape(m, J, -1)
+            c = amounts.astype(theta.dtype)[:, None]
             W = self.coefficients(theta).reshape(m, 1, -1) + np.matmul(c, D)
             phi += self.penalty.value(W)
             gradient += l2 * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
@@ -193,7 +215,7 @@ class Objective:
         """
         block, targets = batch
         Z = self.margins(theta, block)
-        G = self._gradient_from_margins(Z, block, targets[:-1], targets[-1])
+        G = self._gradient(self.loss.derivative(Z, targets[:-1], targets[-1]), block)
         G *= self.design.n_rows / block.shape[0]
         self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
         return G
@@ -215,11 +237,11 @@ class Objective:
             self._buffers[shape] = np.empty(shape, dtype=self.design.dtype)
         return self._buffers[shape]
 
-    def _gradient_from_margins(self, Z, block, Y, s):
-        """sum_i s_i dloss_i (x_i, 1), overwriting Z."""
-        m, k, n = Z.shape
-        R = self.loss.derivative(Z, Y, s).reshape(m * k, n)
-        G = np.empty((m * k, self.n_parameters), dtype=Z.dtype)
+    def _gradient(self, R, block):
+        """sum_i r_i (x_i, 1), of shape (m, k, p)."""
+        m, k, n = R.shape
+        R = R.reshape(m * k, n)
+        G = np.empty((m * k, self.n_parameters), dtype=R.dtype)
         self.design.adjoint(R, block, out=G[:, : self.n_features])
         if self.fit_intercept:
             np.add.reduce(R, axis=1, out=G[:, -1])
@@ -260,14 +282,14 @@ class QuadraticObjective(Objective):
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
         return mean, yy, C, self.moments.gram
 
-    def evaluate(self, theta, margins=None):
+    def evaluate(self, theta, local=None):
         """F, of shape (m,), and its smooth part's gradient, from the moments."""
         mean, yy, C, gram = self._cross
         W = self.coefficients(theta).astype(np.float64, copy=False)
         GW = W @ gram
         halves = 0.5 * (yy + np.einsum("mkd,mkd->mk", W, GW - 2 * C))
         if np.any(halves.sum(axis=1) < EXPLAINED * yy.sum()):
-            return super().evaluate(theta, margins)
+            return super().evaluate(theta, local)
         G = np.empty(theta.shape)
         G[..., : self.n_features] = GW - C
         if self.fit_intercept:

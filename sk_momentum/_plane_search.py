@@ -37,8 +37,8 @@ class PlaneSearch(Rule):
         The (eta, beta) of the last step.
     exhausted : ndarray of bool of shape (m,)
         Where the best step could change F only within rounding.
-    margins : ndarray of shape (m, k, n_rows)
-        Of the current iterate.
+    local : Local
+        The mean loss at the current iterate.
     """
 
     searches = True
@@ -54,30 +54,33 @@ class PlaneSearch(Rule):
     def init(self, theta):
         """delta = 0."""
         self.delta = np.zeros_like(theta)
-        self.margins = self.objective.all_margins(theta)
-        self.delta_margins = np.zeros_like(self.margins)
+        self._place(theta)
         self._steps = 0
         self._decrement = None
         self._lowest = np.full(len(theta), np.inf)
 
+    def _place(self, theta):
+        """Margins from the coefficients themselves."""
+        self.margins = self.objective.all_margins(theta)
+        self.local = self.objective.local(self.margins)
+        moving = np.any(self.delta)
+        self.delta_margins = self.objective.all_margins(self.delta) if moving else None
+
     def step(self, theta, G, eta=None):
         """One step, in place; eta is chosen, not taken."""
-        if self._steps % REFRESH == REFRESH - 1:
-            self.margins = self.objective.all_margins(theta)
-            self.delta_margins = self.objective.all_margins(self.delta)
         self._steps += 1
+        if self._steps % REFRESH == 0:
+            self._place(theta)
         u = self._direction(G)
-        if np.any(self.delta):
+        if self.delta_margins is None:
+            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
+        else:
             steps = np.stack([u, self.delta], axis=1)
             margins = np.stack([self.objective.all_margins(u), self.delta_margins], axis=1)
-        else:
-            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
         amounts = self._minimise(theta, steps, margins)
-        c = amounts.astype(theta.dtype)[:, :, None, None]
-        self.delta = (c * steps).sum(axis=1)
-        self.delta_margins = (c * margins).sum(axis=1)
+        self.delta = combine(amounts, steps)
+        self.delta_margins = combine(amounts, margins)
         theta += self.delta
-        self.margins += self.delta_margins
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
 
@@ -85,52 +88,66 @@ class PlaneSearch(Rule):
         """-P^-1 g, with P re-weighted first where that pays."""
         u = -self.geometry.direction(G)
         decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
-        self._shrinking = True if self._decrement is None else decrement < 0.25 * self._decrement
+        self._shrinking = (
+            np.ones(len(u), dtype=bool)
+            if self._decrement is None
+            else decrement < 0.25 * self._decrement
+        )
         if self._decrement is not None and self.geometry.can_reweight:
             rate = np.max(decrement / self._decrement)
             if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
-                self.geometry.reweight(self.margins)
+                self.geometry.reweight(self.local.W)
                 u = -self.geometry.direction(G)
                 decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
         self._decrement = decrement
         return u
 
     def _minimise(self, theta, steps, step_margins):
-        """Newton's method on phi from (0, 0): of shape (m, number of steps)."""
+        """Newton's method on phi from (0, 0); leaves `margins` and `local` where it ends.
 
-        def along(amounts):
-            return self.objective.along(theta, self.margins, steps, step_margins, amounts)
-
+        Returns
+        -------
+        amounts : ndarray of shape (m, J)
+        """
+        start = self.margins
         best = np.zeros(steps.shape[:2])
-        phi, gradient, hessian = along(best)
         eps = np.finfo(theta.dtype).eps
         promised = None
         for _ in range(NEWTON_STEPS):
+            phi, gradient, hessian = self.objective.along(
+                theta, self.local, steps, step_margins, best
+            )
+            self._lowest = np.minimum(self._lowest, phi)
             move = newton_move(gradient, hessian)
-            gain = 0.5 * np.einsum("mj,mj->m", -gradient, move)
+            gain = -0.5 * (gradient * move).sum(axis=1)
             if promised is None:
                 promised = gain
                 # F cannot see gradients below the root of rounding; the gradient itself can.
-                self._lowest = np.minimum(self._lowest, phi)
-                self.exhausted = (gain <= eps * np.abs(phi)) & ~np.asarray(self._shrinking)
+                self.exhausted = (gain <= eps * np.abs(phi)) & ~self._shrinking
             open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
             if not open_.any():
                 break
             move[~open_] = 0.0
+            ceiling = self._lowest + 2 * eps * np.abs(phi)
             for _ in range(HALVINGS):
-                trial = along(best + move)
-                worse = ~(trial[0] <= self._lowest + 2 * eps * np.abs(phi))
+                worse = self._try(theta, start, steps, step_margins, best + move, ceiling)
                 if not worse.any():
                     break
                 move[worse] /= 4.0
             else:
-                move[worse] = 0.0
-                trial = along(best + move)
                 self.exhausted |= worse & ~best.any(axis=1)
+                move[worse] = 0.0
+                self._try(theta, start, steps, step_margins, best + move, ceiling)
             best = best + move
-            phi, gradient, hessian = trial
-            self._lowest = np.minimum(self._lowest, phi)
         return best
+
+    def _try(self, theta, start, steps, step_margins, amounts, ceiling):
+        """Go there; which candidates are above the ceiling there (or nowhere: NaN)."""
+        self.margins = start + combine(amounts, step_margins)
+        self.local = self.objective.local(self.margins)
+        penalty = self.objective.penalty
+        point = self.objective.coefficients(theta + combine(amounts, steps))
+        return ~(self.local.value + penalty.value(point) <= ceiling)
 
     @property
     def state(self):
@@ -148,6 +165,14 @@ class PlaneSearch(Rule):
         for name in (*names, "_lowest", "_decrement"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
+        self.local = type(self.local)(*(part[kept] for part in self.local))
+
+
+def combine(amounts, steps):
+    """sum_j c_j step_j, for amounts (m, J) and steps (m, J, k, any)."""
+    m, J, k, n = steps.shape
+    c = amounts.astype(steps.dtype)[:, None]
+    return np.matmul(c, steps.reshape(m, J, k * n)).reshape(m, k, n)
 
 
 def newton_move(gradient, hessian):

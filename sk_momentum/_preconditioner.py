@@ -308,13 +308,13 @@ class Full(Centered):
         k = self.objective.n_outputs
         return self.d / 30 * (1 if k == 1 else (k + 1) / 2)
 
-    def reweight(self, margins):
-        """P = the Hessian at these margins, of shape (m, k, n_rows), instead of its bound.
+    def reweight(self, W):
+        """P = the Hessian where `Local.W`, of shape (m, k, n_rows), comes from, not its bound.
 
         From then on steps are `Curvature`'s.
         """
         self.curvature = [
-            Curvature(self.objective, self.bound, margins[i], l2) for i, l2 in enumerate(self.l2)
+            Curvature(self.objective, self.bound, W[i], l2) for i, l2 in enumerate(self.l2)
         ]
 
     def direction(self, G):

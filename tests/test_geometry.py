@@ -126,8 +126,8 @@ def test_collinear_and_constant_columns(geometry):
 def test_fewer_rows_than_columns(alpha):
     X, y = load_breast_cancer(return_X_y=True)
     X, y = scale(X)[15:30], y[15:30]
-    model = MomentumLogisticClassifier(alpha=max(alpha, 1e-6), tol=1e-6).fit(X, y)
+    model = MomentumLogisticClassifier(alpha=max(alpha, 1e-6), tol=1e-9).fit(X, y)
     order = np.random.default_rng(0).permutation(15)
-    other = MomentumLogisticClassifier(alpha=max(alpha, 1e-6), tol=1e-6).fit(X[order], y[order])
+    other = MomentumLogisticClassifier(alpha=max(alpha, 1e-6), tol=1e-9).fit(X[order], y[order])
     assert model.status_ == other.status_ == "converged"
-    np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-5 * abs(model.coef_).max())
+    np.testing.assert_allclose(other.coef_, model.coef_, atol=1e-4 * abs(model.coef_).max())
