@@ -6,11 +6,13 @@ from ._momentum import Rule
 
 # Epochs after which the margins are computed anew, before rounding drifts.
 REFRESH = 25
-# Newton steps on the plane at most; a further one is worth its O(n) only while it promises
-# this share of what the first one did.
+# Newton steps on the plane at most; a further one is worth its O(n) only where the last one gained
+# more or less than it promised, by this share.
 NEWTON_STEPS = 4
-NEWTON_GAIN = 0.05
+NEWTON_GAIN = 0.02
 HALVINGS = 20
+# 1 - cos^2 of the angle between both directions below which they are taken for one.
+PARALLEL = 1e-12
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
 # still be above this share of itself after as many epochs as the new matrix costs.
 REWEIGHT_ABOVE = 0.01
@@ -112,42 +114,45 @@ class PlaneSearch(Rule):
         start = self.margins
         best = np.zeros(steps.shape[:2])
         eps = np.finfo(theta.dtype).eps
-        promised = None
-        for _ in range(NEWTON_STEPS):
+        for attempt in range(NEWTON_STEPS):
             phi, gradient, hessian = self.objective.along(
                 theta, self.local, steps, step_margins, best
             )
             self._lowest = np.minimum(self._lowest, phi)
             move = newton_move(gradient, hessian)
             gain = -0.5 * (gradient * move).sum(axis=1)
-            if promised is None:
-                promised = gain
+            if attempt == 0:
                 # F cannot see gradients below the root of rounding; the gradient itself can.
                 self.exhausted = (gain <= eps * np.abs(phi)) & ~self._shrinking
-            open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
-            if not open_.any():
-                break
+                open_ = ~self.exhausted
             move[~open_] = 0.0
+            if not move.any():
+                break
             ceiling = self._lowest + 2 * eps * np.abs(phi)
             for _ in range(HALVINGS):
-                worse = self._try(theta, start, steps, step_margins, best + move, ceiling)
+                reached = self._try(theta, start, steps, step_margins, best + move)
+                worse = ~(reached <= ceiling)
                 if not worse.any():
                     break
                 move[worse] /= 4.0
             else:
                 self.exhausted |= worse & ~best.any(axis=1)
                 move[worse] = 0.0
-                self._try(theta, start, steps, step_margins, best + move, ceiling)
+                reached = self._try(theta, start, steps, step_margins, best + move)
             best = best + move
+            # Where the quadratic was right about the gain there is next to none left.
+            open_ = open_ & (np.abs(phi - reached - gain) > NEWTON_GAIN * gain)
+            if not open_.any():
+                break
         return best
 
-    def _try(self, theta, start, steps, step_margins, amounts, ceiling):
-        """Go there; which candidates are above the ceiling there (or nowhere: NaN)."""
+    def _try(self, theta, start, steps, step_margins, amounts):
+        """Go there; F there, of shape (m,)."""
         self.margins = start + combine(amounts, step_margins)
         self.local = self.objective.local(self.margins)
         penalty = self.objective.penalty
         point = self.objective.coefficients(theta + combine(amounts, steps))
-        return ~(self.local.value + penalty.value(point) <= ceiling)
+        return self.local.value + penalty.value(point)
 
     @property
     def state(self):
@@ -176,20 +181,19 @@ def combine(amounts, steps):
 
 
 def newton_move(gradient, hessian):
-    """-H^-1 g of the 1 x 1 or 2 x 2 systems, brought to unit diagonal.
+    """-H^-1 g of the 1 x 1 or 2 x 2 systems, of shape (m, J).
 
     Where the second direction is all but parallel to the first it is left out.
     """
-    diagonal = np.einsum("mjj->mj", hessian)
-    scale = np.divide(1.0, np.sqrt(diagonal), out=np.zeros_like(diagonal), where=diagonal > 0)
-    g = scale * gradient
+    a, g = hessian[:, 0, 0], gradient[:, 0]
+    alone = np.divide(-g, a, out=np.zeros_like(g), where=a > 0)
     if gradient.shape[1] == 1:
-        return -scale * g
-    r = scale[:, 0] * hessian[:, 0, 1] * scale[:, 1]
-    apart = 1 - r * r
-    usable = apart > 1e-12
-    r = np.where(usable, r, 0.0)
-    apart = np.where(usable, apart, 1.0)
-    first = (g[:, 0] - r * g[:, 1]) / apart
-    second = np.where(usable, (g[:, 1] - r * g[:, 0]) / apart, 0.0)
-    return -scale * np.stack([first, second], axis=1)
+        return alone[:, None]
+    b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
+    determinant = a * c - b * b
+    apart = determinant > PARALLEL * a * c
+    move = np.zeros_like(gradient)
+    np.divide(b * h - c * g, determinant, out=move[:, 0], where=apart)
+    np.divide(b * g - a * h, determinant, out=move[:, 1], where=apart)
+    np.copyto(move[:, 0], alone, where=~apart)
+    return move
