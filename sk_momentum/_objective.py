@@ -109,29 +109,35 @@ class Objective:
 
         With what `local` gave at the margins of theta at hand, the sweep is a single product.
         """
-        F = np.zeros(len(theta)) if local is None else local.value.astype(np.float64)
-        G = None
-        for rows, block in self.design.blocks:
-            if local is None:
-                Y, s = self.Y[:, rows], self.s[rows]
-                Z = self.margins(theta, block)
-                F += self.loss.value(Z, Y, s)
-                R = self.loss.derivative(Z, Y, s)
-            else:
-                R = local.R[..., rows]
-            G_block = self._gradient(R, block)
-            G = G_block if G is None else np.add(G, G_block, out=G)
+        if local is None:
+            F, G = self._sweep(theta)
+        else:
+            F, G = local.value.astype(np.float64), self._gradient(local.R, self.design.X)
         W = self.coefficients(theta)
         self.penalty.add_gradient(W, self.coefficients(G))
         F += self.penalty.value(W)
         return F, G
 
+    def _sweep(self, theta):
+        """The mean loss and its gradient: both products with a block while it is in the cache."""
+        F, G = np.zeros(len(theta)), None
+        for rows, block in self.design.blocks:
+            Y, s = self.Y[:, rows], self.s[rows]
+            Z = self.margins(theta, block)
+            F += self.loss.value(Z, Y, s)
+            G_block = self._gradient(self.loss.derivative(Z, Y, s), block)
+            G = G_block if G is None else np.add(G, G_block, out=G)
+        return F, G
+
     def all_margins(self, theta):
         """Raw predictions of all rows, of shape (m, k, n_rows)."""
-        Z = np.empty((len(theta), self.n_outputs, self.design.n_rows), dtype=theta.dtype)
-        for rows, block in self.design.blocks:
-            Z[..., rows] = self.margins(theta, block)
-        return Z
+        m, k, p = theta.shape
+        flat = theta.reshape(m * k, p)
+        Z = np.empty((m * k, self.design.n_rows), dtype=theta.dtype)
+        self.design.forward(flat[:, : self.n_features], self.design.X, out=Z)
+        if self.fit_intercept:
+            Z += flat[:, -1:]
+        return Z.reshape(m, k, -1)
 
     def hessian(self, W, center):
         """The Hessian of one candidate's mean loss, from its `Local.W` of shape (k, n_rows).
@@ -140,7 +146,7 @@ class Objective:
         """
         k, p = self.n_outputs, self.n_parameters
         H = np.zeros((k * p, k * p))
-        for rows, block in self.design.dense_blocks():
+        for rows, block in self.design.panels():
             X = np.ones((block.shape[0], p))
             np.subtract(block, center, out=X[:, : self.n_features])
             self.loss.add_hessian(H, X, W[:, rows].astype(np.float64), self.s[rows])
