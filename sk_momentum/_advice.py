@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ._momentum import FixedMomentum, stable_limit, steady_state_factor
 from ._stopping import DivergenceWarning
 
-# A learning rate below this share of the stable limit is called slow.
+# A learning rate below this share of the advised one is called slow.
 SLOW_SHARE = 0.25
 
 
@@ -40,7 +40,7 @@ def rounded_down(value):
     return float(f"{np.floor(value / unit * (1 + 1e-12)) * unit:.3g}")
 
 
-def explain(estimator, outcome, *, geometry, rule, batch_size):
+def explain(estimator, outcome, *, geometry, rule, batch_size, resumed):
     """Warn, once, if the outcome calls for it."""
     message = None
     category = ConvergenceWarning
@@ -53,7 +53,7 @@ def explain(estimator, outcome, *, geometry, rule, batch_size):
         message = unfinished_message(
             estimator, outcome, geometry=geometry, rule=rule, batch_size=batch_size
         )
-    elif outcome.status == "plateau" and outcome.best_iter == 0 and outcome.n_iter > 0:
+    elif outcome.status == "plateau" and outcome.best_iter == 0 and not resumed:
         limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
         message = (
             f"{name(estimator)}: the loss never fell below where it started in "
@@ -106,21 +106,30 @@ def unfinished_message(estimator, outcome, *, geometry, rule, batch_size):
     full_batch = batch_size >= geometry.objective.design.n_rows
     limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
     used = estimator.learning_rate_
+    if estimator.learning_rate != "auto":
+        used = estimator.learning_rate
     if full_batch:
         norm = outcome.history["gradient_norm"]
         state = (
-            f"the gradient norm fell from {norm[0]:.3g} to {norm[-1]:.3g}, which is not yet "
-            f"tol={estimator.tol:g} times that of the null model"
+            f"the gradient norm went from {norm[0]:.3g} to {norm[-1]:.3g}, too much yet for "
+            f"tol={estimator.tol:g}"
         )
     else:
         state = f"the loss has not stood still (within tol={estimator.tol:g}) long enough"
-    if estimator.learning_rate != "auto" and used < SLOW_SHARE * advised:
+    if estimator.learning_rate != "auto" and used > limit:
+        remedy = (
+            f"learning_rate={used:g} is above {limit:.3g}, the stable limit for this data: "
+            f"{advice(estimator, advised)}"
+        )
+    elif estimator.learning_rate != "auto" and used < SLOW_SHARE * advised:
         remedy = (
             f"learning_rate={used:g} is small beside {limit:.3g}, the stable limit for this "
             f"data: {advice(estimator, advised)}"
         )
     else:
         remedy = f"try max_iter={10 * estimator.max_iter}"
+        if estimator.average:
+            remedy += ", or average=False: the mean of the iterates lags behind them"
         if geometry.name is None:
             remedy += (
                 ", or bring the columns to one scale (StandardScaler, or "

@@ -139,12 +139,14 @@ class BaseMomentum(BaseEstimator):
         """
         started = time.perf_counter()
         resume = self.warm_start and hasattr(self, "coef_")
-        check_together(self)
+        auto = self.learning_rate == "auto" and self.momentum == "auto"
+        check_together(self, searches=auto and self.batch_size is None)
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
         rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
         objective = self._objective(rows, epochs=self.max_iter)
         minibatch = self._batch_size(objective) is not None
-        both_auto = self.learning_rate == "auto" and self.momentum == "auto" and not minibatch
+        both_auto = auto and not minibatch
+        check_together(self, searches=both_auto)
         geometry = make_geometry(
             self._preconditioner_name(objective), objective, both_auto=both_auto
         )
@@ -164,14 +166,20 @@ class BaseMomentum(BaseEstimator):
             started=started,
             on_epoch=self._printer(),
         )[0]
+        if not np.isfinite(outcome.history["loss"][0]):
+            raise ValueError(
+                "The loss is not finite where the descent starts: y (or X) has values too large "
+                f"to square in {objective.design.dtype.name}; scale them."
+            )
         carried = {"random": random, "kind": self._kind(rule, geometry)}
-        self._set_fitted(outcome, geometry, learning_rate[0], carried)
+        self._set_fitted(outcome, geometry, rule, learning_rate[0], carried)
         explain(
             self,
             outcome,
             geometry=geometry,
             rule=rule,
             batch_size=self._rows_of_a_batch(objective),
+            resumed=resume,
         )
         return self
 
@@ -181,7 +189,7 @@ class BaseMomentum(BaseEstimator):
         resume = hasattr(self, "coef_")
         # scikit-learn checks them in the first call only.
         self._validate_params()
-        check_together(self)
+        check_together(self, searches=False)
         rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
         carried = dict(self._state) if resume else {}
@@ -201,10 +209,10 @@ class BaseMomentum(BaseEstimator):
         )[0]
         moments = None if geometry.name is None else objective.moments.carried
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
-        self._set_fitted(outcome, geometry, learning_rate[0], carried)
+        self._set_fitted(outcome, geometry, rule, learning_rate[0], carried)
         explain_undone(
             self,
-            guarded.undone,
+            guarded.undone + (outcome.status == "diverged"),
             geometry=geometry,
             rule=rule,
             batch_size=self._rows_of_a_batch(objective),
@@ -232,16 +240,21 @@ class BaseMomentum(BaseEstimator):
             X.sum_duplicates()
         weights = check_weights(sample_weight, X, name=name)
         rows = Rows(X, y, weights).of_positive_weight()
-        y, weights = self._encode_targets(rows.y, rows.weights, new=new_targets)
+        y, weights = self._encode_targets(
+            rows.y, rows.weights, new=new_targets, training=name == "sample_weight"
+        )
         return Rows(rows.X, y, weights).of_positive_weight()
 
     def _split(self, rows, X_val, y_val, sample_weight_val, resume):
         """Training rows, validation rows or None, and the random state carried on."""
         carried = getattr(self, "_state", None) if resume else None
         random = deepcopy(carried and carried.get("random"))
-        if random is None:
-            rng = check_random_state(self.random_state)
-            random = {"split_seed": rng.randint(np.iinfo(np.int32).max), "rng": rng}
+        if random is None or random["rng"] is None:
+            # Of our own, seeded once: what others draw between two calls changes nothing.
+            random = {"split_seed": None, "rng": None}
+            if self.early_stopping or self.batch_size is not None:
+                seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
+                random = {"split_seed": int(seeds[0]), "rng": np.random.RandomState(seeds[1])}
         if X_val is not None:
             if y_val is None:
                 raise ValueError("X_val was given without y_val; give both or neither.")
@@ -366,12 +379,13 @@ class BaseMomentum(BaseEstimator):
         state = getattr(self, "_state", None)
         if state is None:
             return None
-        same = state["kind"] == self._kind(rule, geometry)
-        return state["descent"] if same else {**state["descent"], "rule": None}
+        if state["kind"] == self._kind(rule, geometry):
+            return state["descent"]
+        return {**state["descent"], "rule": None, "iterate": None}
 
     def _kind(self, rule, geometry):
         """What gives a velocity its meaning."""
-        return type(rule).__name__, self.momentum_type, geometry.name
+        return type(rule).__name__, self.momentum_type, geometry.name, bool(self.fit_intercept)
 
     def _printer(self):
         if not self.verbose:
@@ -388,7 +402,8 @@ class BaseMomentum(BaseEstimator):
 
     # ------------------------------------------------------------------ unpack
 
-    def _set_fitted(self, outcome, geometry, learning_rate, carried):
+    def _set_fitted(self, outcome, geometry, rule, learning_rate, carried):
+        momentum = rule.momentum[0]
         theta = outcome.theta
         coef = theta[:, : self.n_features_in_].copy()
         intercept = (
@@ -407,12 +422,9 @@ class BaseMomentum(BaseEstimator):
         self.status_ = outcome.status
         ran = outcome.n_iter > 0
         self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
-        self.momentum_ = float(history["momentum"][-1]) if ran else self._momentum_before()
+        self.momentum_ = float(history["momentum"][-1] if ran else momentum)
         self.preconditioner_ = geometry.name
         self._state = {**carried, "descent": outcome.state}
-
-    def _momentum_before(self):
-        return 0.0 if self.momentum == "auto" else float(self.momentum)
 
     @property
     def loss_curve_(self):

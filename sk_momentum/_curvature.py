@@ -14,6 +14,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 # A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
 # its digits.
 SMALLEST_PIVOT = 1e-4
+# The share of the curvature's bound that re-weighting leaves in.
+CURVATURE_FLOOR = 1e-9
 EPS = np.finfo(np.float64).eps
 # Lanczos comes from below; 1/L must not exceed the true one.
 LANCZOS_MARGIN = 1.001
@@ -134,6 +136,10 @@ class Curvature:
         if k > 1:
             own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
             H += np.kron(np.ones((k, k)), np.diag(own))
+        # Where p (1 - p) underflows, a little of the bound keeps P a metric.
+        floor = np.diag(np.append(np.zeros(self.d), bound.c)[:p])
+        floor[: self.d, : self.d] = bound.c * bound.moments.gram
+        H += CURVATURE_FLOOR * np.kron(np.eye(k), floor)
         penalised = np.zeros(p)
         penalised[: self.d] = bound.variances > 0
         H[np.diag_indices_from(H)] += l2 * np.tile(penalised, k)

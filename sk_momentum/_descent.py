@@ -180,9 +180,11 @@ class _Descent:
         self.history = History(m, self.started)
         self.epochs_before = 0
         self.mean = Mean(self.theta.copy()) if self.plan.average else None
-        self.rule.init(self.theta)
         if self.state is not None:
-            self._resume(self.state)
+            self._resume_iterate(self.state)
+        self.rule.init(self.theta)
+        if self.state is not None and self.state["rule"] is not None:
+            self.rule.state = {k: v[None] for k, v in self.state["rule"].items()}
         self.F, self.G = self.objective.evaluate(self.point)
         self.stopping = self._stopping_rules(n)
 
@@ -191,9 +193,7 @@ class _Descent:
         """The coefficients that count: the iterate, or the mean of the iterates."""
         return self.mean.value if self.plan.average else self.theta
 
-    def _resume(self, state):
-        if state["rule"] is not None:
-            self.rule.state = {k: v[None] for k, v in state["rule"].items()}
+    def _resume_iterate(self, state):
         self.epochs_before = state["epochs"]
         if self.plan.average and state["iterate"] is not None:
             self.mean.count = state["averaged"]
@@ -228,7 +228,11 @@ class _Descent:
             follows_curvature=self.rule.searches and self.geometry.can_reweight,
         )
         if self.state is not None:
-            stopping.state = {k: v[None] for k, v in self.state["stopping"].items()}
+            # Counts go on only where the last call was interrupted: on the same loss.
+            if self.state["status"] == "max_iter":
+                same = self.state["loss"] == self.F[0]
+                carried = {k: v[None] for k, v in self.state["stopping"].items()}
+                stopping.resume(carried, counts=same)
         return stopping
 
     def run(self):
@@ -293,7 +297,7 @@ class _Descent:
             validation_loss,
             exhausted=self.rule.exhausted if self.mean is None else False,
             start=epoch == 0,
-            resumed=self.state is not None,
+            counts=not self.plan.streaming and not (epoch == 0 and self.stopping.counted_start),
         )
         if self.on_epoch is not None and self.on_epoch(epoch, facts):
             status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
@@ -324,14 +328,16 @@ class _Descent:
                 n_iter=epoch,
                 best_iter=best_iter,
                 history=self.history.of(candidate),
-                state=self._state_of(i, epoch, at_last=best_iter == epoch),
+                state=self._state_of(i, epoch, status[i], at_last=best_iter == epoch),
             )
         self._keep(~status.astype(bool))
 
-    def _state_of(self, i, epoch, *, at_last):
+    def _state_of(self, i, epoch, status, *, at_last):
         """What carries the candidate on; None in `rule` where an earlier epoch was given back."""
         return {
             "epochs": self.epochs_before + epoch,
+            "status": status,
+            "loss": self.F[i],
             "rule": {k: v[i].copy() for k, v in self.rule.state.items()} if at_last else None,
             "stopping": {k: v[i].copy() for k, v in self.stopping.state.items()},
             "iterate": self.theta[i].copy() if self.mean is not None and at_last else None,

@@ -125,7 +125,7 @@ REFERENCES = """
 
 
 def shared_docstring(cls):
-    """Fill in {parameters}, {attributes} and {references} of the class's docstring."""
+    """Fill in {parameters}, {attributes}, {auto} and {references} of the class's docstring."""
     indented = {
         name.lower(): text.strip().replace("\n", "\n    ")
         for name, text in globals().items()

@@ -46,7 +46,7 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
 
     Returns
     -------
-    rule : FixedMomentum or Accelerated
+    rule : FixedMomentum, Accelerated, WorkingSet or PlaneSearch
     learning_rate : ndarray of shape (m,)
     """
     auto_rate, auto_momentum = learning_rate[0] == "auto", momentum[0] == "auto"

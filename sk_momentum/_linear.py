@@ -100,7 +100,7 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
 
     _target_checks = {"multi_output": True, "y_numeric": True}
 
-    def _encode_targets(self, y, weights, *, new):
+    def _encode_targets(self, y, weights, *, new, training):
         if new:
             self._n_targets = None if y.ndim == 1 else y.shape[1]
         elif self._n_targets != (None if y.ndim == 1 else y.shape[1]):

@@ -241,7 +241,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
 
     _target_checks = {}
 
-    def _encode_targets(self, y, weights, *, new):
+    def _encode_targets(self, y, weights, *, new, training):
         """Codes 0 ... k-1, and the weights times those of the classes."""
         check_classification_targets(y)
         if new:
@@ -259,7 +259,9 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
                     "Give all labels in the first call: `classes` of partial_fit, or y of fit."
                 )
             codes = np.searchsorted(self.classes_, y)
-        return codes, weights * self._class_weights(codes, weights)[codes]
+        if training:
+            self._class_factors = self._class_weights(codes, weights)
+        return codes, weights * self._class_factors[codes]
 
     def _class_weights(self, codes, weights):
         k = len(self.classes_)
@@ -267,7 +269,8 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             return np.ones(k)
         if self.class_weight == "balanced":
             # n / (k n_c), with weights for counts, so that weight 2 is a row twice.
-            return weights.sum() / (k * np.bincount(codes, weights, minlength=k))
+            counts = np.bincount(codes, weights, minlength=k)
+            return weights.sum() / (k * np.where(counts > 0, counts, np.inf))
         factors = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
         )

@@ -122,14 +122,15 @@ class BinaryLogLoss:
         # With E = exp(-|u|): the probability of the other label is E / (1 + E) where u > 0,
         # else 1 / (1 + E); the curvature is E / (1 + E)^2 either way.
         W = 1 + E
-        np.divide(s, W, out=W)
+        np.reciprocal(W, out=W)
         R = np.where(U > 0, E, 1)
         R *= W
         R *= Y
+        R *= s
         np.negative(R, out=R)
         np.square(W, out=W)
         W *= E
-        W /= s
+        W *= s
         return value, R, W
 
     quadratic_forms = staticmethod(elementwise_forms)
@@ -181,26 +182,26 @@ class MultinomialLogLoss:
 
     @staticmethod
     def second_order(Z, Y, s):
-        """Value (m,), s_i (p_i - y_i) and s_i p_i (of the shape of Z)."""
+        """Value (m,), s_i (p_i - y_i) and p_i (of the shape of Z)."""
         P = Z - Z.max(axis=1, keepdims=True)
         picked = np.einsum("mkr,kr->mr", P, Y)
         np.exp(P, out=P)
         total = P.sum(axis=1)
         value = (np.log(total) - picked) @ s
-        P *= (s / total)[:, None]
-        return value, P - Y * s, P
+        P /= total[:, None]
+        return value, (P - Y) * s, P
 
     @staticmethod
     def quadratic_forms(P, s, D):
         """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, J, J)."""
         means = (D * P[:, None]).sum(axis=2)
-        return elementwise_forms(P, s, D) - np.matmul(means / s, means.transpose(0, 2, 1))
+        return elementwise_forms(P * s, s, D) - np.matmul(means * s, means.transpose(0, 2, 1))
 
     @staticmethod
     def add_hessian(H, X, P, s):
-        """H += sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i', from s_i p_i in P."""
-        add_diagonal_hessian(H, X, P, s)
-        weights = (P / np.sqrt(s)).T
+        """H += sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i'."""
+        add_diagonal_hessian(H, X, P * s, s)
+        weights = (P * np.sqrt(s)).T
         rows = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
         H -= rows.T @ rows
 

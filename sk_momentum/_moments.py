@@ -57,7 +57,8 @@ class Moments:
             variances = np.diag(self.gram).copy()
         else:
             variances = self._finite(self.design.variances, self.s, self.center)
-        eps = np.finfo(self.design.dtype).eps
+        # Moments are summed in float64 whatever the rows are.
+        eps = np.finfo(np.float64).eps
         variances[variances <= np.square(8 * eps * self.center)] = 0.0
         return variances
 

@@ -28,10 +28,12 @@ CONSTRAINTS = {
 }
 
 
-def check_together(estimator):
-    """The rules between parameters; each by itself is checked before, by `fit_context`."""
-    both_auto = estimator.learning_rate == "auto" and estimator.momentum == "auto"
-    if both_auto and estimator.batch_size is None and estimator.schedule != "constant":
+def check_together(estimator, *, searches):
+    """The rules between parameters; each by itself is checked before, by `fit_context`.
+
+    ``searches``: whether the descent chooses both knobs every epoch.
+    """
+    if searches and estimator.schedule != "constant":
         raise ValueError(
             f"schedule={estimator.schedule!r} cannot be combined with learning_rate='auto' and "
             "momentum='auto' in full batches, which choose the learning rate themselves; use "

@@ -33,7 +33,6 @@ class ElasticNet:
         alpha = np.asarray(alpha, dtype=np.float64)[:, None, None]
         self.l2 = (alpha * (1 - l1_ratio)).astype(dtype)
         self.l1 = (alpha * l1_ratio).astype(dtype)
-        # Underflow of a tiny alpha must not lose the exact zeros of a true L1.
         self.has_l1 = bool(np.any(self.l1 > 0))
         self.has_l2 = bool(np.any(self.l2 > 0))
 
@@ -42,7 +41,7 @@ class ElasticNet:
         self.l2, self.l1 = self.l2[kept], self.l1[kept]
 
     def value(self, W):
-        """The penalty, of shape (m,), summed in float64."""
+        """The penalty, of shape (m,)."""
         value = np.zeros(len(W))
         if self.has_l2:
             value += 0.5 * self.l2[:, 0, 0] * np.einsum("mkd,mkd->m", W, W)

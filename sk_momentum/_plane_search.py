@@ -6,11 +6,15 @@ from ._momentum import Rule
 
 # Epochs after which the margins are computed anew, before rounding drifts.
 REFRESH = 25
-# Newton steps on the plane at most; a further one is worth its O(n) only where the last one gained
-# more or less than it promised, by this share.
+# Newton steps on the plane at most; a further one is worth its O(n) only while it promises
+# this share of what the first one did.
 NEWTON_STEPS = 4
-NEWTON_GAIN = 0.02
+NEWTON_GAIN = 0.05
+# The largest learning rate and momentum tried: where p (1 - p) has underflowed the quadratic
+# knows no end.
+LARGEST_STEP = 1e8
 HALVINGS = 20
+EXHAUSTED_DECREMENT = 1e-6
 # 1 - cos^2 of the angle between both directions below which they are taken for one.
 PARALLEL = 1e-12
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
@@ -60,6 +64,7 @@ class PlaneSearch(Rule):
         self._steps = 0
         self._decrement = None
         self._lowest = np.full(len(theta), np.inf)
+        self._reweighted_at = np.full_like(theta, np.nan)
 
     def _place(self, theta):
         """Margins from the coefficients themselves."""
@@ -73,7 +78,7 @@ class PlaneSearch(Rule):
         self._steps += 1
         if self._steps % REFRESH == 0:
             self._place(theta)
-        u = self._direction(G)
+        u = self._direction(theta, G)
         if self.delta_margins is None:
             steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
         else:
@@ -86,7 +91,7 @@ class PlaneSearch(Rule):
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
 
-    def _direction(self, G):
+    def _direction(self, theta, G):
         """-P^-1 g, with P re-weighted first where that pays."""
         u = -self.geometry.direction(G)
         decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
@@ -99,6 +104,7 @@ class PlaneSearch(Rule):
             rate = np.max(decrement / self._decrement)
             if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
                 self.geometry.reweight(self.local.W)
+                self._reweighted_at = theta.copy()
                 u = -self.geometry.direction(G)
                 decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
         self._decrement = decrement
@@ -114,36 +120,37 @@ class PlaneSearch(Rule):
         start = self.margins
         best = np.zeros(steps.shape[:2])
         eps = np.finfo(theta.dtype).eps
-        for attempt in range(NEWTON_STEPS):
+        promised = None
+        for _ in range(NEWTON_STEPS):
             phi, gradient, hessian = self.objective.along(
                 theta, self.local, steps, step_margins, best
             )
             self._lowest = np.minimum(self._lowest, phi)
             move = newton_move(gradient, hessian)
             gain = -0.5 * (gradient * move).sum(axis=1)
-            if attempt == 0:
+            if promised is None:
+                promised = gain
                 # F cannot see gradients below the root of rounding; the gradient itself can.
                 self.exhausted = (gain <= eps * np.abs(phi)) & ~self._shrinking
-                open_ = ~self.exhausted
-            move[~open_] = 0.0
-            if not move.any():
+            open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
+            if not open_.any():
                 break
+            move[~open_] = 0.0
             ceiling = self._lowest + 2 * eps * np.abs(phi)
             for _ in range(HALVINGS):
-                reached = self._try(theta, start, steps, step_margins, best + move)
-                worse = ~(reached <= ceiling)
+                worse = ~(self._try(theta, start, steps, step_margins, best + move) <= ceiling)
                 if not worse.any():
                     break
                 move[worse] /= 4.0
             else:
-                self.exhausted |= worse & ~best.any(axis=1)
+                self.exhausted |= worse & ~best.any(axis=1) & ~self._shrinking
                 move[worse] = 0.0
-                reached = self._try(theta, start, steps, step_margins, best + move)
+                self._try(theta, start, steps, step_margins, best + move)
             best = best + move
-            # Where the quadratic was right about the gain there is next to none left.
-            open_ = open_ & (np.abs(phi - reached - gain) > NEWTON_GAIN * gain)
-            if not open_.any():
-                break
+        if self.geometry.starts_at_null:
+            # A metric that bounds the curvature: F - F* is of the decrement's size, so that a
+            # large one is a search that failed, not an optimum.
+            self.exhausted &= self._decrement <= EXHAUSTED_DECREMENT * np.abs(self._lowest)
         return best
 
     def _try(self, theta, start, steps, step_margins, amounts):
@@ -156,18 +163,33 @@ class PlaneSearch(Rule):
 
     @property
     def state(self):
-        """Named arrays, first axis the candidate."""
-        return {"delta": self.delta}
+        """Named arrays, first axis the candidate; no array of n rows."""
+        m = len(self.delta)
+        decrement = np.full(m, np.nan) if self._decrement is None else self._decrement
+        return {
+            "delta": self.delta,
+            "decrement": decrement,
+            "reweighted_at": self._reweighted_at,
+            "steps": np.full(m, self._steps),
+        }
 
     @state.setter
     def state(self, state):
         self.delta = state["delta"].copy()
-        self.delta_margins = self.objective.all_margins(self.delta)
+        self.delta_margins = self.objective.all_margins(self.delta) if self.delta.any() else None
+        self._steps = int(state["steps"].max())
+        self._reweighted_at = state["reweighted_at"].copy()
+        if np.isnan(state["decrement"]).any():
+            return
+        self._decrement = state["decrement"].copy()
+        if self.geometry.can_reweight and not np.isnan(self._reweighted_at).any():
+            margins = self.objective.all_margins(self._reweighted_at)
+            self.geometry.reweight(self.objective.local(margins).W)
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         names = ("learning_rate", "momentum", "exhausted", "delta", "margins", "delta_margins")
-        for name in (*names, "_lowest", "_decrement"):
+        for name in (*names, "_lowest", "_decrement", "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
         self.local = type(self.local)(*(part[kept] for part in self.local))
@@ -186,7 +208,8 @@ def newton_move(gradient, hessian):
     Where the second direction is all but parallel to the first it is left out.
     """
     a, g = hessian[:, 0, 0], gradient[:, 0]
-    alone = np.divide(-g, a, out=np.zeros_like(g), where=a > 0)
+    # Without any curvature only the guard of the search says where to stop.
+    alone = np.divide(-g, a, out=-np.sign(g) * LARGEST_STEP, where=a > np.abs(g) / LARGEST_STEP)
     if gradient.shape[1] == 1:
         return alone[:, None]
     b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
@@ -196,4 +219,4 @@ def newton_move(gradient, hessian):
     np.divide(b * h - c * g, determinant, out=move[:, 0], where=apart)
     np.divide(b * g - a * h, determinant, out=move[:, 1], where=apart)
     np.copyto(move[:, 0], alone, where=~apart)
-    return move
+    return np.clip(move, -LARGEST_STEP, LARGEST_STEP)

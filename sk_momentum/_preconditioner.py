@@ -214,12 +214,11 @@ class Diagonal(Centered):
         """The largest smoothness of a single row's n s_i loss_i, of shape (m,)."""
         intercept = self.bound.fit_intercept / self.bound.c
         center = self.bound.center
-        return np.array(
-            [
-                self.bound.largest_row_curvature(center, inverse[0], intercept)
-                for inverse in self.inverse.astype(np.float64)
-            ]
-        )
+        rows = [
+            self.bound.largest_row_curvature(center, inverse[0], intercept)
+            for inverse in self.inverse.astype(np.float64)
+        ]
+        return np.array(rows) + (self.l2[:, None] * self.inverse[:, 0]).max(axis=1)
 
     def solve_coefficients(self, G_w):
         """P_w^-1 g_w."""
@@ -286,6 +285,19 @@ class Full(Centered):
         # One matrix for all outputs, and for all candidates where they share l2.
         self.inverse = inverse if len(inverse) == 1 else inverse[level]
         self.curvature = None
+
+    def row_smoothness(self):
+        """The largest smoothness of a single row's n s_i loss_i + penalty, of shape (m,)."""
+        design, c = self.objective.design, self.bound.c
+        s = self.bound.moments.s * design.n_rows
+        intercept = self.bound.fit_intercept / c
+        largest = np.zeros(len(self.inverse))
+        for rows, block in design.panels():
+            X = block - self.bound.center
+            norms = np.einsum("mrd,rd->mr", X @ self.inverse.astype(np.float64), X)
+            largest = np.maximum(largest, (c * s[rows] * (norms + intercept)).max(axis=1))
+        # The penalty is part of H = P: at most 1.
+        return np.broadcast_to(largest + 1.0, self.l2.shape)
 
     def diagonal_of_inverse(self):
         """diag(P^-1), of shape (1 or m, d)."""

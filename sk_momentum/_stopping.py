@@ -114,6 +114,7 @@ class Stopping:
         self.null_loss = null_loss
         self.null_norm = null_norm
         self.follows_curvature = follows_curvature
+        self.counted_start = False
         self.n_iter_no_change = n_iter_no_change
         self.full_batch = full_batch
         self.adaptive = adaptive
@@ -125,29 +126,30 @@ class Stopping:
         self.validation = NoImprovement.new(n_candidates, tol * null_loss)
 
     def check(
-        self, F, gradient_norm, validation_loss, *, exhausted=False, start=False, resumed=False
+        self, F, gradient_norm, validation_loss, *, exhausted=False, start=False, counts=True
     ):
         """The status of every candidate after an epoch: None to go on.
 
         ``exhausted``: where the best possible step changes F only within rounding.
-        The start of a resumed descent was counted by the call before.  A start that is the
-        optimum already is certified in mini-batches too, which would only leave it.
+        The start of a resumed descent was counted by the call before, and the losses of a stream,
+        each of other rows, say nothing.  A start that is the optimum already is certified in
+        mini-batches too, which would only leave it.
         """
-        count = not (start and resumed)
         status = np.full(len(F), None, dtype=object)
-        if count and (self.adaptive or not self.full_batch):
+        if counts and (self.adaptive or not self.full_batch):
             stalled = self.plateau.update(F) >= self.patience
             if self.adaptive:
                 self.factor[stalled] /= ADAPTIVE_DIVISOR
                 self.plateau.stalled[stalled] = 0
                 stalled = self.factor < ADAPTIVE_END
-            if self.tol > 0 and stalled.any():
+            # With early stopping the validation loss decides, as in scikit-learn's SGD and MLP.
+            if self.tol > 0 and not self.early_stopping and stalled.any():
                 status[stalled] = "plateau"
-        if count and self.early_stopping:
+        if counts and self.early_stopping:
             stalled = self.validation.update(validation_loss) >= self.n_iter_no_change
             if self.tol > 0 and stalled.any():
                 status[stalled] = "early_stopped"
-        if self.tol > 0 and (self.full_batch or (start and count)):
+        if self.tol > 0 and (self.full_batch or (start and not self.counted_start)):
             certified = (gradient_norm <= self.gradient_limit(F)) | exhausted
             if certified.any():
                 status[certified] = "converged"
@@ -180,9 +182,12 @@ class Stopping:
             "validation_stalled": self.validation.stalled,
         }
 
-    @state.setter
-    def state(self, state):
+    def resume(self, state, *, counts):
+        """Take up the state of an earlier descent: the factor, and on the same loss the counts."""
         self.factor = state["factor"].copy()
+        if not counts:
+            return
+        self.counted_start = True
         self.plateau.best = state["plateau_best"].copy()
         self.plateau.stalled = state["plateau_stalled"].copy()
         self.validation.best = state["validation_best"].copy()

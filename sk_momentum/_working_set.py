@@ -68,7 +68,7 @@ class WorkingSet(Rule):
         active = np.any(W != 0, axis=(0, 1))
         size = max(2 * int(active.sum()), SMALLEST_WORKING_SET)
         violation[active] = np.inf
-        size = min(size, int(np.count_nonzero(violation)))
+        size = max(1, min(size, int(np.count_nonzero(violation))))
         return np.sort(np.argpartition(-violation, size - 1)[:size])
 
     @property

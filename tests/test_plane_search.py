@@ -1,8 +1,11 @@
 """Plane search: conjugate gradients on squared error, never uphill, both knobs in the history."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
@@ -112,3 +115,37 @@ def test_any_schedule_is_refused():
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ValueError, match=r"schedule='cosine'.*learning_rate"):
         MomentumLinearRegressor(schedule="cosine").fit(X, y)
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
+@pytest.mark.parametrize("epochs", [2, 5])
+def test_a_pause_changes_nothing_beyond_rounding(load, epochs):
+    """Margins and the re-weighted metric are rebuilt on resuming."""
+    X, y = load(return_X_y=True)
+    paused = MomentumLogisticClassifier(max_iter=epochs, tol=None, warm_start=True)
+    paused.fit(X, y).fit(X, y)
+    whole = MomentumLogisticClassifier(max_iter=2 * epochs, tol=None).fit(X, y)
+    np.testing.assert_allclose(paused.coef_, whole.coef_, atol=1e-9 * abs(whole.coef_).max())
+
+
+@pytest.mark.parametrize("geometry", ["full", "diagonal"])
+def test_a_saturated_start_is_not_an_optimum(geometry):
+    """Where p (1 - p) has underflowed the loss has no curvature, but a gradient."""
+    X, y = load_breast_cancer(return_X_y=True)
+    model = MomentumLogisticClassifier(1.0, 0.0, batch_size=10, alpha=0, warm_start=True)
+    model.partial_fit(X, y, classes=[0, 1])
+    knobs = {"learning_rate": "auto", "momentum": "auto", "preconditioner": geometry}
+    model.set_params(batch_size=None, alpha=1e-3, max_iter=500, **knobs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    best = MomentumLogisticClassifier(alpha=1e-3).fit(X, y).loss_history_[-1]
+    assert model.status_ != "converged" or model.loss_history_[-1] <= best * (1 + 1e-4)
+
+
+def test_weights_that_underflow_in_float32():
+    X, y = load_iris(return_X_y=True)
+    weights = np.exp(-np.arange(150.0)[np.random.default_rng(0).permutation(150)])
+    for targets in (y, (y > 0).astype(int)):
+        model = MomentumLogisticClassifier(alpha=1e-2).fit(X.astype("f"), targets, weights)
+        assert model.status_ == "converged"
