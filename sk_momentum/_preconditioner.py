@@ -18,6 +18,8 @@ from ._penalty import soft_threshold
 
 # Up to this many coefficients of all outputs together the full geometry is re-weighted.
 COUPLED_PARAMETERS = 1500
+# Columns are on one scale where their largest variance is at most this many times the least.
+ONE_SCALE = 4.0
 
 
 class Geometry:
@@ -251,9 +253,22 @@ class ColumnScales(Diagonal):
     """P = D: the diagonal geometry without lambda, which takes some thirty products with X.
 
     For rules that find the step themselves, or step on a part of the columns only.
+
+    Columns that share a scale keep it: with fewer rows than columns the optimum of a penalised
+    model is a combination of the rows, and so is every iterate while P is a multiple of I.
+    2,000 x 5,000 standard normal columns, whose variances differ by a tenth: 39 epochs, not 66.
     """
 
     factor = 1.0
+
+    def __init__(self, objective):
+        super().__init__(objective)
+        V = self.bound.c * self.bound.variances
+        seen = V > 0
+        alike = V.max(initial=0.0) <= ONE_SCALE * V[seen].min(initial=np.inf)
+        if alike and np.all(self.l2 > 0):
+            self.P = np.where(seen, V[seen].mean() + self.l2[:, None], 0.0)
+            self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
 
     def violation(self, G, W):
         """The least-norm subgradient of every column in units of its curvature, (n_features,).
