@@ -183,6 +183,18 @@ class Centered(Geometry):
         return np.sqrt(np.maximum(square, 0))
 
 
+def check_scales(P, dtype):
+    """Refuse diagonals of P whose inverse the dtype cannot hold; 0 stands for its own inverse."""
+    smallest = np.finfo(dtype).tiny
+    unfit = (P > 0) & ((P < smallest) | (P > 1 / smallest))
+    if unfit.any():
+        raise ValueError(
+            f"X has columns (column {np.flatnonzero(unfit.any(axis=0))[0]}, for one) with values "
+            f"too large to square in {np.dtype(dtype).name}, or too small: scale its columns, for "
+            "example with StandardScaler or MaxAbsScaler."
+        )
+
+
 class Diagonal(Centered):
     """P = lambda D, with D = diag(H), lambda the largest eigenvalue of D^-1/2 H D^-1/2.
 
@@ -198,6 +210,7 @@ class Diagonal(Centered):
         l2 = self.l2[:, None]
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         self.P = np.where(V > 0, self.factor * (V + l2), 0.0)
+        check_scales(self.P, self.dtype)
         self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
 
     @property
@@ -295,6 +308,7 @@ class Full(Centered):
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         seen = self.bound.variances > 0
         H = H * np.outer(seen, seen)
+        check_scales(np.diag(H) + levels[:, None] * seen, self.dtype)
         inverse = np.stack([pseudo_inverse(H + l2 * np.diag(seen)) for l2 in levels])
         inverse = inverse.astype(self.dtype)
         # One matrix for all outputs, and for all candidates where they share l2.

@@ -140,3 +140,16 @@ def test_a_rate_above_the_limit_is_not_told_to_wait():
             model.set_params(learning_rate=learning_rate, max_iter=2).fit(X, y)
         text += [str(w.message) for w in caught if w.category is ConvergenceWarning]
     assert any("is above" in t and "try learning_rate" in t for t in text)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor"), [("f", 1e25), ("f", 1e-22), ("d", 1e160), ("d", 1e-157)]
+)
+@pytest.mark.parametrize("geometry", ["diagonal", "full"])
+def test_columns_whose_squares_leave_the_range(dtype, factor, geometry):
+    """The right fit or a clear error, never a null model that calls itself converged."""
+    X, y = problem("squared")
+    X = (X * factor).astype(dtype)
+    model = MomentumLinearRegressor(alpha=0.0, preconditioner=geometry)
+    with pytest.raises(ValueError, match="too large to square"):
+        model.fit(X, y)
