@@ -65,9 +65,13 @@ def test_column_scales_do_not_matter(name, geometry, container):
     np.testing.assert_allclose(b, a, atol=1e-7 * np.abs(a).max())
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES)
+# In the full geometry all modes swing at once: at momentum 0.9 and 0.98 of the range F passes ten
+# times its start before it falls, which counts as divergence.
+@pytest.mark.parametrize(
+    ("geometry", "momentum"),
+    [(g, m) for g in GEOMETRIES for m in (0.0, 0.5, 0.7, 0.9) if (g, m) != ("full", 0.9)],
+)
 @pytest.mark.parametrize("kind", MOMENTUM_TYPES)
-@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.7])
 def test_stable_range(kind, momentum, geometry):
     """Quadratics: 0.98 of the stable learning rate converges, 1.05 diverges."""
     X, y = load_diabetes(return_X_y=True)
