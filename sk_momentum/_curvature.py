@@ -11,6 +11,8 @@ which the intercept decouples with curvature c (Boehning & Lindsay 1988).
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from ._moments import inverse_or_zero
+
 # A Cholesky factor of a matrix of unit diagonal whose least pivot is below this has lost half
 # its digits.
 SMALLEST_PIVOT = 1e-4
@@ -99,11 +101,6 @@ class CurvatureBound:
         """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
         norms = self.moments.row_norms(center, inverse_scale) + intercept
         return self.c * self.n_rows * float(np.max(norms * self.moments.s))
-
-
-def inverse_or_zero(D):
-    """1 / D, and 0 where D is 0: the pseudo-inverse of a diagonal."""
-    return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
 
 
 class Curvature:

@@ -185,13 +185,18 @@ class _Descent:
         self.rule.init(self.theta)
         if self.state is not None and self.state["rule"] is not None:
             self.rule.state = {k: v[None] for k, v in self.state["rule"].items()}
-        self.F, self.G = self.objective.evaluate(self.point)
+        self._evaluate()
         self.stopping = self._stopping_rules(n)
 
     @property
     def point(self):
         """The coefficients that count: the iterate, or the mean of the iterates."""
         return self.mean.value if self.plan.average else self.theta
+
+    def _evaluate(self):
+        """F and its gradient at `point`; with half a sweep where the rule knows the margins."""
+        local = self.rule.local if self.mean is None else None
+        self.F, self.G = self.objective.evaluate(self.point, local)
 
     def _resume_iterate(self, state):
         self.epochs_before = state["epochs"]
@@ -246,9 +251,7 @@ class _Descent:
                 break
             rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
             self._epoch(rate.astype(self.theta.dtype)[:, None, None])
-            self.F, self.G = self.objective.evaluate(
-                self.point, self.rule.local if self.mean is None else None
-            )
+            self._evaluate()
             used = rate if self.rule.learning_rate is None else self.rule.learning_rate
             self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)
         if len(self.active):
@@ -265,6 +268,7 @@ class _Descent:
 
     def _epoch(self, eta):
         """All steps of one epoch."""
+        self.rule.goal = self.stopping.gradient_limit(self.F)
         for G in self._gradients():
             self.rule.step(self.theta, G, eta)
             if self.mean is not None:

@@ -87,9 +87,15 @@ class Design:
         """The design of some columns only: a copy, never of more than these."""
         return type(self)(self.X[:, chosen])
 
-    def mean(self, s):
-        """sum_i s_i x_i, of shape (n_features,)."""
-        return self.adjoint(s[None], self.X)[0].astype(np.float64)
+    def spread(self, s):
+        """Mean and variances of the columns under weights s that sum to 1, each (n_features,).
+
+        About the mean of a few rows m, where the difference of moments loses no digits:
+
+            mean = m + e,   e = sum_i s_i (x_i - m),   var = sum_i s_i (x_i - m)^2 - e^2.
+        """
+        shift, squares = self.sums(s, self.pilot)
+        return self.pilot + shift, np.maximum(squares - np.square(shift), 0)
 
     def gram_product(self, s, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)' for V of shape (q, n_features)."""
@@ -97,13 +103,19 @@ class Design:
         Z *= s
         return self.adjoint(Z, self.X) - Z.sum(axis=1)[:, None] * center
 
-    def moments(self, s):
+    def moments(self, s, rows=None):
         """Weight, mean and Gram matrix of the rows under weights s, in one sweep.
+
+        Parameters
+        ----------
+        s : ndarray of shape (n_rows,)
+        rows : ndarray of int, optional
+            Of these rows only; all by default.
 
         Returns
         -------
         weight : float
-            sum_i s_i.
+            sum_i s_i over the rows.
         mean : ndarray of shape (n_features,)
         gram : ndarray of shape (n_features, n_features)
             sum_i s_i (x_i - mean)(x_i - mean)'.
@@ -115,24 +127,28 @@ class Design:
         total = np.zeros((self.n_features, self.n_features))
         scratch = np.empty_like(total)
         first = np.zeros(self.n_features)
-        for rows, block in self.panels():
+        weight = 0.0
+        for chosen, block in self.panels(rows):
             root = block - pilot
-            weights = np.sqrt(s[rows])
+            weights = np.sqrt(s[chosen])
             root *= weights[:, None]
             total += np.matmul(root.T, root, out=scratch)
             first += weights @ root
-        weight = float(s.sum())
+            weight += float(s[chosen].sum())
         shift = first / weight if weight > 0 else first
         total -= weight * np.outer(shift, shift)
         return weight, pilot + shift, total
 
-    def panels(self):
-        """Yield (rows, ndarray) over all rows, in few and large pieces, for Gram matrices."""
+    def panels(self, rows=None):
+        """Yield (rows, ndarray) over all rows or those given, in few and large pieces."""
         elements = min(LARGEST_PANEL, max(DENSE_BLOCK, self.n_rows * self.n_features // 16))
         size = max(64, elements // max(1, self.n_features))
-        for a in range(0, self.n_rows, size):
-            b = min(a + size, self.n_rows)
-            yield slice(a, b), self.dense(self.view(self.X, a, b))
+        for a in range(0, self.n_rows if rows is None else len(rows), size):
+            if rows is None:
+                b = min(a + size, self.n_rows)
+                yield slice(a, b), self.dense(self.view(self.X, a, b))
+            else:
+                yield rows[a : a + size], self.dense(self.X[rows[a : a + size]])
 
     @cached_property
     def pilot(self):
@@ -181,14 +197,15 @@ class DenseDesign(Design):
         """The rows as an ndarray."""
         return block
 
-    def variances(self, s, center):
-        """sum_i s_i (x_ij - center_j)^2, of shape (n_features,)."""
-        total = np.zeros(self.n_features)
+    def sums(self, s, m):
+        """sum_i s_i (x_ij - m_j) and sum_i s_i (x_ij - m_j)^2, each of shape (n_features,)."""
+        first, second = np.zeros(self.n_features), np.zeros(self.n_features)
         scratch = np.empty((self.max_block_rows, self.n_features))
         for rows, block in self.blocks:
-            deviation = np.subtract(block, center, out=scratch[: len(block)])
-            total += s[rows] @ np.square(deviation, out=deviation)
-        return total
+            deviation = np.subtract(block, m, out=scratch[: len(block)])
+            first += s[rows] @ deviation
+            second += s[rows] @ np.square(deviation, out=deviation)
+        return first, second
 
     def weighted_row_norms(self, center, inverse_scale):
         """sum_j (x_ij - center_j)^2 inverse_scale_j for every row i."""
@@ -254,20 +271,23 @@ class SparseDesign(Design):
         """The rows as an ndarray."""
         return block.toarray()
 
-    def variances(self, s, center):
-        """sum_i s_i (x_ij - center_j)^2, of shape (n_features,).
+    def sums(self, s, m):
+        """sum_i s_i (x_ij - m_j) and sum_i s_i (x_ij - m_j)^2, each of shape (n_features,).
 
-        The stored entries and, for the rest of each column, its weight times center_j^2.
+        The stored entries and, for the rest of each column, its weight times -m_j and m_j^2.
         """
-        total = np.zeros(self.n_features)
-        stored = np.zeros(self.n_features)
+        first, second, stored = np.zeros((3, self.n_features))
         for rows, block in self.blocks:
             weights = np.repeat(s[rows], np.diff(block.indptr))
-            deviation = np.square(block.data - center[block.indices])
-            deviation *= weights
-            total += np.bincount(block.indices, deviation, self.n_features)
+            deviation = block.data - m[block.indices]
             stored += np.bincount(block.indices, weights, self.n_features)
-        return total + np.maximum(s.sum() - stored, 0) * np.square(center)
+            weights *= deviation
+            first += np.bincount(block.indices, weights, self.n_features)
+            weights *= deviation
+            second += np.bincount(block.indices, weights, self.n_features)
+        # Exactly 0 in full columns, or a constant one would seem to vary by rounding.
+        rest = np.where(self.X.getnnz(axis=0) < self.n_rows, s.sum() - stored, 0.0)
+        return first - rest * m, second + rest * np.square(m)
 
     def weighted_row_norms(self, center, inverse_scale):
         """sum_j (x_ij - center_j)^2 inverse_scale_j for every row i."""

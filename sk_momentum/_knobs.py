@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._moments import SampledMoments
 from ._momentum import Accelerated, FixedMomentum, steady_state_factor
 from ._plane_search import PlaneSearch
 from ._preconditioner import ColumnScales, Diagonal, Full, Identity
@@ -9,6 +10,12 @@ from ._working_set import WorkingSet
 
 # The momentum of mini-batches left on "auto".
 MINIBATCH_MOMENTUM = 0.9
+
+
+# Rows per column of the sample whose correlations guide plane search.  The flights, 327,346 x 177,
+# with all rows and 400, 200, 100, 50, 25 a column: 6, 7, 7, 8, 9, 11 epochs.  With 200 whole fits
+# take 0.40 s dense and 0.28 s sparse, with all rows 0.55 and 0.44 s.
+SAMPLE_ROWS = 200
 
 
 def choose_preconditioner(objective, *, full_batch):
@@ -23,10 +30,18 @@ def make_geometry(name, objective, *, both_auto):
 
     With both knobs on "auto" the diagonal one does without lambda: plane search finds the step
     itself, and a working set has a lambda of its own.  A Gram matrix of all columns makes lambda
-    free, and with an L1 part a working set superfluous.
+    free, and with an L1 part a working set superfluous.  The full one does with a sample of many
+    rows where it only bounds the curvature; re-weighting, should it come to that, reads all.
     """
     if both_auto and name == "diagonal" and not objective.design.gram_pays:
         return ColumnScales(objective)
+    if both_auto and name == "full" and not objective.loss.is_quadratic:
+        design = objective.design
+        every = design.n_rows // (SAMPLE_ROWS * design.n_features)
+        if every > 1:
+            objective.moments = SampledMoments(
+                design, objective.s, centered=objective.fit_intercept, every=every
+            )
     return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)
 
 

@@ -4,6 +4,14 @@ from functools import cached_property
 
 import numpy as np
 
+# The ratio of a column's variance to that in a sample beyond which the sample has missed it.
+MISJUDGED = 2.0
+
+
+def inverse_or_zero(D):
+    """1 / D, and 0 where D is 0: the pseudo-inverse of a diagonal."""
+    return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
+
 
 class Moments:
     """Moments of the rows of a design under weights that sum to 1.
@@ -39,11 +47,17 @@ class Moments:
         return mean, gram if self.centered else gram + np.outer(mean, mean)
 
     @cached_property
+    def _spread(self):
+        """The mean, and the variances about `center`, from one sweep."""
+        mean, variances = self._finite(self.design.spread, self.s)
+        return mean, variances if self.centered else variances + np.square(mean)
+
+    @cached_property
     def center(self):
         """The point that second moments are about."""
         if not self.centered:
             return np.zeros(self.design.n_features)
-        return self._swept[0] if self.small else self._finite(self.design.mean, self.s)
+        return (self._swept if self.small else self._spread)[0]
 
     @cached_property
     def gram(self):
@@ -53,10 +67,7 @@ class Moments:
     @cached_property
     def variances(self):
         """The diagonal of `gram`; exactly 0 for constant columns, whatever rounding leaves."""
-        if self.small:
-            variances = np.diag(self.gram).copy()
-        else:
-            variances = self._finite(self.design.variances, self.s, self.center)
+        variances = np.diag(self.gram).copy() if self.small else self._spread[1].copy()
         # Moments are summed in float64 whatever the rows are.
         eps = np.finfo(np.float64).eps
         variances[variances <= np.square(8 * eps * self.center)] = 0.0
@@ -83,6 +94,45 @@ class Moments:
             f"X has values too large to square in {self.design.dtype.name}: scale its columns, "
             "for example with StandardScaler or MaxAbsScaler."
         )
+
+
+class SampledMoments(Moments):
+    """Exact means and variances; correlations from a sample of the rows.
+
+    For a metric that only guides a search.  With r rows of the sample and d columns the sample's
+    correlations C are off by a relative (d / r)^1/2 in any direction; the Gram matrix is that of
+    (1 - d / r) C + (d / r) I, with the exact variances on its diagonal: a column that the sample
+    hardly saw is measured like any other.
+
+    Parameters
+    ----------
+    design, s, centered
+        As in `Moments`.
+    every : int
+        One row of so many, drawn within each group of as many consecutive ones.
+    """
+
+    def __init__(self, design, s, *, centered, every):
+        super().__init__(design, s, centered=centered)
+        self.small = False
+        first = np.arange(0, design.n_rows - every + 1, every)
+        # A seed of its own: the sample, and with it every step, is the same in every fit.
+        self.sample = first + np.random.RandomState(0).randint(every, size=len(first))
+
+    @cached_property
+    def gram(self):
+        """The matrix described above, of shape (n_features, n_features)."""
+        weight, mean, gram = self._finite(self.design.moments, self.s, self.sample)
+        if not self.centered:
+            gram += weight * np.outer(mean, mean)
+        gram /= weight
+        found = np.diag(gram)
+        off = (self.variances > MISJUDGED * found) | (found > MISJUDGED * self.variances)
+        scale = np.where(off, np.sqrt(self.variances * inverse_or_zero(found)), 1.0)
+        gram *= np.outer(scale, scale)
+        gram[np.diag_indices_from(gram)] += self.variances / len(self.sample)
+        gram[off, off] = self.variances[off]
+        return gram
 
 
 class StreamedMoments(Moments):

@@ -51,9 +51,10 @@ def stable_limit(momentum_type, momentum, smoothness):
 class Rule:
     """What a descent may ask of every rule."""
 
-    # The mean loss at the iterate, the learning rate chosen, and where no step improves F: only of
-    # rules that search.
+    # The mean loss at the iterate, the learning rate chosen, where no step improves F, and the
+    # gradient norm to be reached: only of rules that search.
     local = None
+    goal = None
     learning_rate = None
     exhausted = False
     searches = False

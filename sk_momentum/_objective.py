@@ -133,8 +133,12 @@ class Objective:
         """Raw predictions of all rows, of shape (m, k, n_rows)."""
         m, k, p = theta.shape
         flat = theta.reshape(m * k, p)
-        Z = np.empty((m * k, self.design.n_rows), dtype=theta.dtype)
-        self.design.forward(flat[:, : self.n_features], self.design.X, out=Z)
+        W = flat[:, : self.n_features]
+        if W.any():
+            Z = np.empty((m * k, self.design.n_rows), dtype=theta.dtype)
+            self.design.forward(W, self.design.X, out=Z)
+        else:
+            Z = np.zeros((m * k, self.design.n_rows), dtype=theta.dtype)
         if self.fit_intercept:
             Z += flat[:, -1:]
         return Z.reshape(m, k, -1)

@@ -18,7 +18,8 @@ EXHAUSTED_DECREMENT = 1e-6
 # 1 - cos^2 of the angle between both directions below which they are taken for one.
 PARALLEL = 1e-12
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
-# still be above this share of itself after as many epochs as the new matrix costs.
+# still be above this share of itself, and above what ends the descent, after as many epochs as
+# the new matrix costs.
 REWEIGHT_ABOVE = 0.01
 
 
@@ -43,6 +44,8 @@ class PlaneSearch(Rule):
         The (eta, beta) of the last step.
     exhausted : ndarray of bool of shape (m,)
         Where the best step could change F only within rounding.
+    goal : ndarray of shape (m,)
+        The gradient norm at which the descent will end.
     local : Local
         The mean loss at the current iterate.
     """
@@ -56,6 +59,7 @@ class PlaneSearch(Rule):
         self.learning_rate = np.ones(m)
         self.momentum = np.zeros(m)
         self.exhausted = np.zeros(m, dtype=bool)
+        self.goal = np.zeros(m)
 
     def init(self, theta):
         """delta = 0."""
@@ -101,8 +105,10 @@ class PlaneSearch(Rule):
             else decrement < 0.25 * self._decrement
         )
         if self._decrement is not None and self.geometry.can_reweight:
-            rate = np.max(decrement / self._decrement)
-            if rate ** (1 + self.geometry.reweighting_epochs) > REWEIGHT_ABOVE:
+            ahead = decrement * (decrement / self._decrement) ** (
+                1 + self.geometry.reweighting_epochs
+            )
+            if np.any(ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))):
                 self.geometry.reweight(self.local.W)
                 self._reweighted_at = theta.copy()
                 u = -self.geometry.direction(G)
@@ -188,8 +194,8 @@ class PlaneSearch(Rule):
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
-        names = ("learning_rate", "momentum", "exhausted", "delta", "margins", "delta_margins")
-        for name in (*names, "_lowest", "_decrement", "_reweighted_at"):
+        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "margins")
+        for name in (*names, "delta_margins", "_lowest", "_decrement", "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
         self.local = type(self.local)(*(part[kept] for part in self.local))

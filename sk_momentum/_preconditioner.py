@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ._curvature import Curvature, CurvatureBound, inverse_or_zero, pseudo_inverse
+from ._curvature import Curvature, CurvatureBound, pseudo_inverse
+from ._moments import inverse_or_zero
 from ._penalty import soft_threshold
 
 # Up to this many coefficients of all outputs together the full geometry is re-weighted.
