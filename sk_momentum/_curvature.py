@@ -130,16 +130,16 @@ class Curvature:
         self.d = bound.n_features
         k, p = objective.n_outputs, objective.n_parameters
         H = objective.hessian(W, self.center)
+        blocks = H.reshape(k, p, k, p)
         if k > 1:
-            own = np.einsum("cjcj->j", H.reshape(k, p, k, p)) / k**2
-            H += np.kron(np.ones((k, k)), np.diag(own))
+            np.einsum("cjej->cej", blocks)[...] += np.einsum("cjcj->j", blocks) / k**2
         # Where p (1 - p) underflows, a little of the bound keeps P a metric.
-        floor = np.diag(np.append(np.zeros(self.d), bound.c)[:p])
-        floor[: self.d, : self.d] = bound.c * bound.moments.gram
-        H += CURVATURE_FLOOR * np.kron(np.eye(k), floor)
-        penalised = np.zeros(p)
-        penalised[: self.d] = bound.variances > 0
-        H[np.diag_indices_from(H)] += l2 * np.tile(penalised, k)
+        floor = np.full(p, CURVATURE_FLOOR * bound.c)
+        floor[: self.d] = l2 * (bound.variances > 0)
+        for c in range(k):
+            own = blocks[c, : self.d, c, : self.d]
+            own += CURVATURE_FLOOR * bound.c * bound.moments.gram
+        H[np.diag_indices_from(H)] += np.tile(floor, k)
         self.inverse = pseudo_inverse(H)
 
     def direction(self, G):

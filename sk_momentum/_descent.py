@@ -101,12 +101,12 @@ class History:
         """The columns of one candidate, as arrays."""
         columns = {}
         for active, facts in self.rows:
-            at = np.flatnonzero(active == candidate)
-            if len(at) == 0:
+            at = np.searchsorted(active, candidate)
+            if at == len(active) or active[at] != candidate:
                 break
             for name, values in facts.items():
-                values = np.asarray(values, dtype=np.float64)
-                columns.setdefault(name, []).append(values[at[0]] if values.ndim else values)
+                own = values[at] if isinstance(values, np.ndarray) else values
+                columns.setdefault(name, []).append(own)
         return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
 
 

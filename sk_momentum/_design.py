@@ -286,7 +286,8 @@ class SparseDesign(Design):
             weights *= deviation
             second += np.bincount(block.indices, weights, self.n_features)
         # Exactly 0 in full columns, or a constant one would seem to vary by rounding.
-        rest = np.where(self.X.getnnz(axis=0) < self.n_rows, s.sum() - stored, 0.0)
+        counts = np.bincount(self.X.indices, minlength=self.n_features)
+        rest = np.where(counts < self.n_rows, s.sum() - stored, 0.0)
         return first - rest * m, second + rest * np.square(m)
 
     def weighted_row_norms(self, center, inverse_scale):

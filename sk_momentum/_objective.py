@@ -158,6 +158,8 @@ class Objective:
 
     def local(self, Z):
         """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
+        if self.design.n_rows <= VECTOR_BLOCK:
+            return Local(*self.loss.second_order(Z, self.Y, self.s))
         value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
         for a in range(0, self.design.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
@@ -166,44 +168,50 @@ class Objective:
             R[..., rows], W[..., rows] = part[1:]
         return Local(value, R, W)
 
-    def along(self, theta, local, steps, step_margins, amounts):
-        """F and its derivatives along J steps from theta, without a product with X.
+    def along(self, local, step_margins):
+        """Derivatives of the mean loss along J steps, without a product with X.
 
-            phi(c) = F(theta + sum_j c_j step_j)
+        Of sum_i s_i loss(z_i + sum_j c_j step_margins_ij, y_i) in the amounts c.
 
         Parameters
         ----------
-        theta : ndarray of shape (m, k, p)
         local : Local
-            Of the margins at theta + sum_j c_j step_j.
-        steps : ndarray of shape (m, J, k, p)
+            Of the margins where the derivatives are wanted.
         step_margins : ndarray of shape (m, J, k, n_rows)
-        amounts : ndarray of shape (m, J)
-            c.
 
         Returns
         -------
-        phi : ndarray of shape (m,)
         gradient : ndarray of shape (m, J)
         hessian : ndarray of shape (m, J, J)
         """
-        m, J = amounts.shape
-        phi, gradient, hessian = local.value.copy(), np.zeros((m, J)), np.zeros((m, J, J))
+        m, J = step_margins.shape[:2]
+        gradient, hessian = np.zeros((m, J)), np.zeros((m, J, J))
         for a in range(0, self.design.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
             D = step_margins[..., rows]
             R = local.R[..., rows].reshape(m, -1, 1)
             gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
             hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
-        if self.penalty.has_l2:
-            l2 = self.penalty.l2[:, 0].astype(np.float64)
-            D = steps[..., : self.n_features].reshape(m, J, -1)
-            c = amounts.astype(theta.dtype)[:, None]
-            W = self.coefficients(theta).reshape(m, 1, -1) + np.matmul(c, D)
-            phi += self.penalty.value(W)
-            gradient += l2 * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
-            hessian += l2[:, None] * np.matmul(D, D.transpose(0, 2, 1))
-        return phi, gradient, hessian
+        return gradient, hessian
+
+    def penalty_along(self, theta, steps):
+        """The smooth penalty of theta + sum_j c_j step_j, for steps of shape (m, J, k, p).
+
+        Returns
+        -------
+        value : ndarray of shape (m,)
+        slope : ndarray of shape (m, J)
+        curvature : ndarray of shape (m, J, J)
+            The penalty is value + slope . c + c' curvature c / 2.
+        """
+        m, J = steps.shape[:2]
+        if not self.penalty.has_l2:
+            return np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
+        W = self.coefficients(theta)
+        D = steps[..., : self.n_features].reshape(m, J, -1)
+        l2 = self.penalty.l2.astype(np.float64)
+        slope = l2[:, 0] * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
+        return self.penalty.value(W), slope, l2 * np.matmul(D, D.transpose(0, 2, 1))
 
     def mean_loss(self, theta):
         """sum_i s_i loss_i without the penalty, of shape (m,)."""

@@ -124,13 +124,20 @@ class PlaneSearch(Rule):
         amounts : ndarray of shape (m, J)
         """
         start = self.margins
+        offset, slope, curvature = self.objective.penalty_along(theta, steps)
+
+        def penalty(c):
+            bent = 0.5 * np.matmul(curvature, c[..., None])[..., 0]
+            return offset + (c * (slope + bent)).sum(axis=1)
+
         best = np.zeros(steps.shape[:2])
+        phi = self.local.value + offset
         eps = np.finfo(theta.dtype).eps
         promised = None
         for _ in range(NEWTON_STEPS):
-            phi, gradient, hessian = self.objective.along(
-                theta, self.local, steps, step_margins, best
-            )
+            gradient, hessian = self.objective.along(self.local, step_margins)
+            gradient += slope + np.matmul(curvature, best[..., None])[..., 0]
+            hessian += curvature
             self._lowest = np.minimum(self._lowest, phi)
             move = newton_move(gradient, hessian)
             gain = -0.5 * (gradient * move).sum(axis=1)
@@ -144,28 +151,30 @@ class PlaneSearch(Rule):
             move[~open_] = 0.0
             ceiling = self._lowest + 2 * eps * np.abs(phi)
             for _ in range(HALVINGS):
-                worse = ~(self._try(theta, start, steps, step_margins, best + move) <= ceiling)
+                there = best + move
+                reached = self._try(start, step_margins, there) + penalty(there)
+                worse = ~(reached <= ceiling)
                 if not worse.any():
                     break
                 move[worse] /= 4.0
             else:
                 self.exhausted |= worse & ~best.any(axis=1) & ~self._shrinking
                 move[worse] = 0.0
-                self._try(theta, start, steps, step_margins, best + move)
+                self._try(start, step_margins, best + move)
+                reached[worse] = phi[worse]
             best = best + move
+            phi = reached
         if self.geometry.starts_at_null:
             # A metric that bounds the curvature: F - F* is of the decrement's size, so that a
             # large one is a search that failed, not an optimum.
             self.exhausted &= self._decrement <= EXHAUSTED_DECREMENT * np.abs(self._lowest)
         return best
 
-    def _try(self, theta, start, steps, step_margins, amounts):
-        """Go there; F there, of shape (m,)."""
+    def _try(self, start, step_margins, amounts):
+        """Go there; the mean loss there, of shape (m,)."""
         self.margins = start + combine(amounts, step_margins)
         self.local = self.objective.local(self.margins)
-        penalty = self.objective.penalty
-        point = self.objective.coefficients(theta + combine(amounts, steps))
-        return self.local.value + penalty.value(point)
+        return self.local.value
 
     @property
     def state(self):
@@ -214,13 +223,17 @@ def newton_move(gradient, hessian):
     Where the second direction is all but parallel to the first it is left out.
     """
     a, g = hessian[:, 0, 0], gradient[:, 0]
+    if gradient.shape[1] == 2:
+        b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
+        determinant = a * c - b * b
+        apart = determinant > PARALLEL * a * c
+        if apart.all():
+            move = np.stack([b * h - c * g, b * g - a * h], axis=1) / determinant[:, None]
+            return np.clip(move, -LARGEST_STEP, LARGEST_STEP)
     # Without any curvature only the guard of the search says where to stop.
     alone = np.divide(-g, a, out=-np.sign(g) * LARGEST_STEP, where=a > np.abs(g) / LARGEST_STEP)
     if gradient.shape[1] == 1:
         return alone[:, None]
-    b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
-    determinant = a * c - b * b
-    apart = determinant > PARALLEL * a * c
     move = np.zeros_like(gradient)
     np.divide(b * h - c * g, determinant, out=move[:, 0], where=apart)
     np.divide(b * g - a * h, determinant, out=move[:, 1], where=apart)

@@ -358,12 +358,16 @@ class Full(Centered):
         self.curvature = [
             Curvature(self.objective, self.bound, W[i], l2) for i, l2 in enumerate(self.l2)
         ]
+        self._directed = None, None
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
         if self.curvature is None:
             return super().direction(G)
-        return np.stack([P.direction(g) for P, g in zip(self.curvature, G)])
+        # Asked for twice an epoch: for the norm and for the step.
+        if G is not self._directed[0]:
+            self._directed = G, np.stack([P.direction(g) for P, g in zip(self.curvature, G)])
+        return self._directed[1]
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g), of shape (m,)."""
