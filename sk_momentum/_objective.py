@@ -112,7 +112,7 @@ class Objective:
         if local is None:
             F, G = self._sweep(theta)
         else:
-            F, G = local.value.astype(np.float64), self._gradient(local.R, self.design.X)
+            F, G = local.value.astype(np.float64), self._gradient_of(local)
         W = self.coefficients(theta)
         self.penalty.add_gradient(W, self.coefficients(G))
         F += self.penalty.value(W)
@@ -128,6 +128,13 @@ class Objective:
             G_block = self._gradient(self.loss.derivative(Z, Y, s), block)
             G = G_block if G is None else np.add(G, G_block, out=G)
         return F, G
+
+    def _gradient_of(self, local):
+        return self._gradient(local.R, self.design.X)
+
+    def rounding(self, F):
+        """What F cannot tell from 0, of shape (m,)."""
+        return np.finfo(self.design.dtype).eps * np.abs(F)
 
     def all_margins(self, theta):
         """Raw predictions of all rows, of shape (m, k, n_rows)."""
@@ -282,6 +289,8 @@ class QuadraticObjective(Objective):
 
     in O(d^2) instead of O(n d).  The difference loses digits where almost everything is explained;
     there the rows themselves are read, as they are by mini-batches.
+
+    What a search calls margins are the coefficients here, which determine the loss as well.
     """
 
     @cached_property
@@ -300,14 +309,19 @@ class QuadraticObjective(Objective):
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
         return mean, yy, C, self.moments.gram
 
-    def evaluate(self, theta, local=None):
-        """F, of shape (m,), and its smooth part's gradient, from the moments."""
+    def rounding(self, F):
+        """The moments' cancels terms of the size of the targets' variance."""
+        variance = self._cross[1].sum()
+        return super().rounding(np.where(F < EXPLAINED * variance, F, F + variance))
+
+    def _sweep(self, theta):
+        """The mean loss and its gradient from the moments."""
         mean, yy, C, gram = self._cross
         W = self.coefficients(theta).astype(np.float64, copy=False)
         GW = W @ gram
         halves = 0.5 * (yy + np.einsum("mkd,mkd->mk", W, GW - 2 * C))
         if np.any(halves.sum(axis=1) < EXPLAINED * yy.sum()):
-            return super().evaluate(theta, local)
+            return super()._sweep(theta)
         G = np.empty(theta.shape)
         G[..., : self.n_features] = GW - C
         if self.fit_intercept:
@@ -315,9 +329,30 @@ class QuadraticObjective(Objective):
             halves = halves + 0.5 * np.square(r)
             G[..., : self.n_features] += r[..., None] * self.moments.center
             G[..., -1] = r
-        G = G.astype(theta.dtype, copy=False)
-        self.penalty.add_gradient(self.coefficients(theta), self.coefficients(G))
-        return halves.sum(axis=1) + self.penalty.value(self.coefficients(theta)), G
+        return halves.sum(axis=1), G.astype(theta.dtype, copy=False)
+
+    def all_margins(self, theta):
+        """The coefficients themselves."""
+        return theta.copy()
+
+    def local(self, Z):
+        """The mean loss and its gradient; the Gram matrix is the second derivative."""
+        return Local(*self._sweep(Z), np.zeros(len(Z)))
+
+    def _gradient_of(self, local):
+        return local.R.copy()
+
+    def along(self, local, steps):
+        """Derivatives of the mean loss along steps of shape (m, J, k, p)."""
+        m, J = steps.shape[:2]
+        gradient = np.einsum("mjkp,mkp->mj", steps, local.R, dtype=np.float64)
+        D = steps[..., : self.n_features].astype(np.float64, copy=False)
+        GD = (D @ self.moments.gram).reshape(m, J, -1)
+        hessian = np.matmul(D.reshape(m, J, -1), GD.transpose(0, 2, 1))
+        if self.fit_intercept:
+            r = steps[..., -1] + D @ self.moments.center
+            hessian += np.matmul(r, r.transpose(0, 2, 1))
+        return gradient, hessian
 
 
 def make_objective(*, loss, design, epochs, **parts):

@@ -132,7 +132,6 @@ class PlaneSearch(Rule):
 
         best = np.zeros(steps.shape[:2])
         phi = self.local.value + offset
-        eps = np.finfo(theta.dtype).eps
         promised = None
         for _ in range(NEWTON_STEPS):
             gradient, hessian = self.objective.along(self.local, step_margins)
@@ -144,12 +143,12 @@ class PlaneSearch(Rule):
             if promised is None:
                 promised = gain
                 # F cannot see gradients below the root of rounding; the gradient itself can.
-                self.exhausted = (gain <= eps * np.abs(phi)) & ~self._shrinking
+                self.exhausted = (gain <= self.objective.rounding(phi)) & ~self._shrinking
             open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
             if not open_.any():
                 break
             move[~open_] = 0.0
-            ceiling = self._lowest + 2 * eps * np.abs(phi)
+            ceiling = self._lowest + 2 * self.objective.rounding(phi)
             for _ in range(HALVINGS):
                 there = best + move
                 reached = self._try(start, step_margins, there) + penalty(there)
