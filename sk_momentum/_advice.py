@@ -40,8 +40,9 @@ def rounded_down(value):
     return float(f"{np.floor(value / unit * (1 + 1e-12)) * unit:.3g}")
 
 
-def explain(estimator, outcome, *, geometry, rule, batch_size, resumed):
-    """Warn, once, if the outcome calls for it."""
+def explain(estimator, training):
+    """Warn, once, if the outcome of an estimator's own `Training` calls for it."""
+    (outcome,), geometry, rule, batch_size, resumed = training
     message = None
     category = ConvergenceWarning
     if outcome.status == "diverged":

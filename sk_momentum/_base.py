@@ -4,6 +4,7 @@ import time
 from copy import deepcopy
 from dataclasses import replace
 from functools import wraps
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -49,6 +50,98 @@ def all_or_nothing(method):
             raise
 
     return wrapper
+
+
+class Training(NamedTuple):
+    """What a descent of one or several estimators was.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome
+    geometry : geometry of `_preconditioner`
+    rule : rule of `_momentum`
+    batch_size : int
+        The rows of a batch.
+    resumed : bool
+    """
+
+    outcomes: list
+    geometry: object
+    rule: object
+    batch_size: int
+    resumed: bool
+
+
+def fit_together(
+    estimators,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    X_val=None,
+    y_val=None,
+    sample_weight_val=None,
+    moments=None,
+    on_epoch=None,
+):
+    """Fit estimators that differ in learning_rate, momentum and alpha only, in one descent.
+
+    Parameters
+    ----------
+    estimators : list of BaseMomentum
+        Of one class.  Either all learning rates are "auto" or none, likewise the momenta.
+    X, y, sample_weight, X_val, y_val, sample_weight_val
+        As in `BaseMomentum.fit`.
+    moments : callable, optional
+        moments(objective) -> Moments that are known already.
+    on_epoch : callable, optional
+        As in `descend`.
+
+    Returns
+    -------
+    Training
+    """
+    started = time.perf_counter()
+    self = estimators[0]
+    resume = self.warm_start and hasattr(self, "coef_")
+    auto = self.learning_rate == "auto" and self.momentum == "auto"
+    check_together(self, searches=auto and self.batch_size is None)
+    rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
+    rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
+    objective = self._objective(rows, self.max_iter, [each.alpha for each in estimators])
+    if moments is not None:
+        objective.moments = moments(objective)
+    minibatch = self._batch_size(objective) is not None
+    both_auto = auto and not minibatch
+    check_together(self, searches=both_auto)
+    geometry = make_geometry(self._preconditioner_name(objective), objective, both_auto=both_auto)
+    rule, learning_rate = self._rule(geometry, minibatch=minibatch, candidates=estimators)
+    momentum = rule.momentum
+    outcomes = descend(
+        objective=objective,
+        geometry=geometry,
+        rule=rule,
+        theta=self._start(objective, geometry, resume, len(estimators)),
+        learning_rate=learning_rate,
+        plan=self._plan(objective),
+        rng=random["rng"],
+        state=self._resumable(rule, geometry) if resume else None,
+        validation=None if held_out is None else self._objective(held_out),
+        started=started,
+        on_epoch=on_epoch,
+    )
+    if not np.isfinite(outcomes[0].history["loss"][0]):
+        raise ValueError(
+            "The loss is not finite where the descent starts: y (or X) has values too large "
+            f"to square in {objective.design.dtype.name}; scale them."
+        )
+    carried = {"random": random, "kind": self._kind(rule, geometry)}
+    # What validation has found out about the data.
+    found = {k: value for k, value in vars(self).items() if k.startswith("_") or k.endswith("_")}
+    for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
+        vars(each).update(found)
+        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], carried)
+    return Training(outcomes, geometry, rule, self._rows_of_a_batch(objective), resume)
 
 
 class BaseMomentum(BaseEstimator):
@@ -137,50 +230,17 @@ class BaseMomentum(BaseEstimator):
         ConvergenceWarning
             If `max_iter` was reached first; says what to change.
         """
-        started = time.perf_counter()
-        resume = self.warm_start and hasattr(self, "coef_")
-        auto = self.learning_rate == "auto" and self.momentum == "auto"
-        check_together(self, searches=auto and self.batch_size is None)
-        rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
-        rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
-        objective = self._objective(rows, epochs=self.max_iter)
-        minibatch = self._batch_size(objective) is not None
-        both_auto = auto and not minibatch
-        check_together(self, searches=both_auto)
-        geometry = make_geometry(
-            self._preconditioner_name(objective), objective, both_auto=both_auto
-        )
-        rule, learning_rate = self._rule(
-            geometry, minibatch=self._batch_size(objective) is not None
-        )
-        outcome = descend(
-            objective=objective,
-            geometry=geometry,
-            rule=rule,
-            theta=self._start(objective, geometry, resume),
-            learning_rate=learning_rate,
-            plan=self._plan(objective),
-            rng=random["rng"],
-            state=self._resumable(rule, geometry) if resume else None,
-            validation=None if held_out is None else self._objective(held_out),
-            started=started,
+        training = fit_together(
+            [self],
+            X,
+            y,
+            sample_weight,
+            X_val=X_val,
+            y_val=y_val,
+            sample_weight_val=sample_weight_val,
             on_epoch=self._printer(),
-        )[0]
-        if not np.isfinite(outcome.history["loss"][0]):
-            raise ValueError(
-                "The loss is not finite where the descent starts: y (or X) has values too large "
-                f"to square in {objective.design.dtype.name}; scale them."
-            )
-        carried = {"random": random, "kind": self._kind(rule, geometry)}
-        self._set_fitted(outcome, geometry, rule, learning_rate[0], carried)
-        explain(
-            self,
-            outcome,
-            geometry=geometry,
-            rule=rule,
-            batch_size=self._rows_of_a_batch(objective),
-            resumed=resume,
         )
+        explain(self, training)
         return self
 
     def _partial_fit(self, X, y, sample_weight, *, new_targets):
@@ -209,7 +269,7 @@ class BaseMomentum(BaseEstimator):
         )[0]
         moments = None if geometry.name is None else objective.moments.carried
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
-        self._set_fitted(outcome, geometry, rule, learning_rate[0], carried)
+        self._set_fitted(outcome, geometry.name, learning_rate[0], rule.momentum[0], carried)
         explain_undone(
             self,
             guarded.undone + (outcome.status == "diverged"),
@@ -284,7 +344,7 @@ class BaseMomentum(BaseEstimator):
 
     # ------------------------------------------------------------------- build
 
-    def _objective(self, rows, epochs=0):
+    def _objective(self, rows, epochs=0, alphas=None):
         # By the largest first: the sum of large weights may overflow.
         weights = rows.weights / rows.weights.max()
         weights /= weights.sum()
@@ -295,7 +355,7 @@ class BaseMomentum(BaseEstimator):
             design=make_design(rows.X),
             loss=self._loss(k),
             epochs=epochs,
-            penalty=ElasticNet([self.alpha], self.l1_ratio, dtype),
+            penalty=ElasticNet([self.alpha] if alphas is None else alphas, self.l1_ratio, dtype),
             Y=Y.astype(dtype, copy=False),
             s=weights.astype(dtype, copy=False),
             fit_intercept=bool(self.fit_intercept),
@@ -310,11 +370,12 @@ class BaseMomentum(BaseEstimator):
     def _rows_of_a_batch(self, objective):
         return self._batch_size(objective) or objective.design.n_rows
 
-    def _rule(self, geometry, *, minibatch):
+    def _rule(self, geometry, *, minibatch, candidates=None):
+        candidates = [self] if candidates is None else candidates
         return make_rule(
             geometry,
-            learning_rate=[self.learning_rate],
-            momentum=[self.momentum],
+            learning_rate=[candidate.learning_rate for candidate in candidates],
+            momentum=[candidate.momentum for candidate in candidates],
             momentum_type=self.momentum_type,
             minibatch=minibatch,
             batch_size=self._rows_of_a_batch(geometry.objective),
@@ -358,9 +419,10 @@ class BaseMomentum(BaseEstimator):
             shuffle=bool(self.shuffle),
         )
 
-    def _start(self, objective, geometry, resume):
+    def _start(self, objective, geometry, resume, n_candidates=1):
         if not resume:
-            return objective.null_model(1) if geometry.starts_at_null else objective.zeros(1)
+            m = n_candidates
+            return objective.null_model(m) if geometry.starts_at_null else objective.zeros(m)
         theta = objective.zeros(1)
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
         coef = np.atleast_2d(coef)
@@ -402,8 +464,7 @@ class BaseMomentum(BaseEstimator):
 
     # ------------------------------------------------------------------ unpack
 
-    def _set_fitted(self, outcome, geometry, rule, learning_rate, carried):
-        momentum = rule.momentum[0]
+    def _set_fitted(self, outcome, geometry, learning_rate, momentum, carried):
         theta = outcome.theta
         coef = theta[:, : self.n_features_in_].copy()
         intercept = (
@@ -423,7 +484,7 @@ class BaseMomentum(BaseEstimator):
         ran = outcome.n_iter > 0
         self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
-        self.preconditioner_ = geometry.name
+        self.preconditioner_ = geometry
         self._state = {**carried, "descent": outcome.state}
 
     @property

@@ -108,9 +108,10 @@ class PlaneSearch(Rule):
             ahead = decrement * (decrement / self._decrement) ** (
                 1 + self.geometry.reweighting_epochs
             )
-            if np.any(ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))):
-                self.geometry.reweight(self.local.W)
-                self._reweighted_at = theta.copy()
+            slow = ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))
+            if slow.any():
+                self.geometry.reweight(self.local.W, slow)
+                self._reweighted_at[slow] = theta[slow]
                 u = -self.geometry.direction(G)
                 decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
         self._decrement = decrement
@@ -198,7 +199,7 @@ class PlaneSearch(Rule):
         self._decrement = state["decrement"].copy()
         if self.geometry.can_reweight and not np.isnan(self._reweighted_at).any():
             margins = self.objective.all_margins(self._reweighted_at)
-            self.geometry.reweight(self.objective.local(margins).W)
+            self.geometry.reweight(self.objective.local(margins).W, np.ones(1, dtype=bool))
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""

@@ -280,8 +280,9 @@ class ColumnScales(Diagonal):
         V = self.bound.c * self.bound.variances
         seen = V > 0
         alike = V.max(initial=0.0) <= ONE_SCALE * V[seen].min(initial=np.inf)
-        if alike and np.all(self.l2 > 0):
-            self.P = np.where(seen, V[seen].mean() + self.l2[:, None], 0.0)
+        if alike and seen.any():
+            shared = np.where(seen, V[seen].mean() + self.l2[:, None], 0.0)
+            self.P = np.where(self.l2[:, None] > 0, shared, self.P)
             self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
 
     def violation(self, G, W):
@@ -314,7 +315,9 @@ class Full(Centered):
         inverse = inverse.astype(self.dtype)
         # One matrix for all outputs, and for all candidates where they share l2.
         self.inverse = inverse if len(inverse) == 1 else inverse[level]
-        self.curvature = None
+        # The re-weighted P of the candidates that have one.
+        self.curvature = [None] * len(self.l2)
+        self._directed = None, None
 
     def row_smoothness(self):
         """The largest smoothness of a single row's n s_i loss_i + penalty, of shape (m,)."""
@@ -350,29 +353,29 @@ class Full(Centered):
         k = self.objective.n_outputs
         return self.d / 30 * (1 if k == 1 else (k + 1) / 2)
 
-    def reweight(self, W):
+    def reweight(self, W, chosen):
         """P = the Hessian where `Local.W`, of shape (m, k, n_rows), comes from, not its bound.
 
-        From then on steps are `Curvature`'s.
+        Of the candidates ``chosen``; from then on their steps are `Curvature`'s.
         """
-        self.curvature = [
-            Curvature(self.objective, self.bound, W[i], l2) for i, l2 in enumerate(self.l2)
-        ]
+        for i in np.flatnonzero(chosen):
+            self.curvature[i] = Curvature(self.objective, self.bound, W[i], self.l2[i])
         self._directed = None, None
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
-        if self.curvature is None:
-            return super().direction(G)
         # Asked for twice an epoch: for the norm and for the step.
-        if G is not self._directed[0]:
-            self._directed = G, np.stack([P.direction(g) for P, g in zip(self.curvature, G)])
-        return self._directed[1]
+        if G is self._directed[0]:
+            return self._directed[1]
+        reweighted = [P is not None for P in self.curvature]
+        U = np.empty_like(G) if all(reweighted) else super().direction(G)
+        for i in np.flatnonzero(reweighted):
+            U[i] = self.curvature[i].direction(G[i])
+        self._directed = G, U
+        return U
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g), of shape (m,)."""
-        if self.curvature is None:
-            return super().norm(G, W)
         square = np.einsum("mkp,mkp->m", G, self.direction(G), dtype=np.float64)
         return np.sqrt(np.maximum(square, 0))
 
@@ -384,5 +387,4 @@ class Full(Centered):
         """Restrict to the candidates ``kept``."""
         if len(self.inverse) > 1:
             self.inverse = self.inverse[kept]
-        if self.curvature is not None:
-            self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]
+        self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]
