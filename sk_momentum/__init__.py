@@ -2,12 +2,14 @@
 
 from ._linear import MomentumLinearRegressor
 from ._logistic import MomentumLogisticClassifier
+from ._search import MomentumGridSearchCV
 from ._stopping import DivergenceWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DivergenceWarning",
+    "MomentumGridSearchCV",
     "MomentumLinearRegressor",
     "MomentumLogisticClassifier",
     "__version__",

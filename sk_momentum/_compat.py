@@ -2,12 +2,54 @@
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
+from sklearn.model_selection._validation import (
+    _insert_error_scores,
+    _score,
+    _warn_or_raise_about_fit_failures,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.metadata_routing import _routing_enabled
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
-__all__ = ["Interval", "StrOptions", "check_weights", "fit_context"]
+__all__ = [
+    "Interval",
+    "StrOptions",
+    "check_method_params",
+    "check_weights",
+    "failed_scores",
+    "fit_context",
+    "insert_error_scores",
+    "predicts_only",
+    "routing_enabled",
+    "safe_split",
+    "score",
+    "warn_or_raise_about_fit_failures",
+]
 
+check_method_params = _check_method_params
 fit_context = _fit_context
+insert_error_scores = _insert_error_scores
+routing_enabled = _routing_enabled
+safe_split = _safe_split
+score = _score
+warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
+
+
+def predicts_only(scoring):
+    """Whether scorers see no more of an estimator than its predictions or its own score."""
+    if isinstance(scoring, dict):
+        scoring = list(scoring.values())
+    several = scoring if isinstance(scoring, list | tuple | set) else [scoring]
+    return all(each is None or isinstance(each, str | _BaseScorer) for each in several)
+
+
+def failed_scores(scorer, error_score):
+    """The scores of a candidate that could not be fitted."""
+    if isinstance(scorer, _MultimetricScorer):
+        return dict.fromkeys(scorer._scorers, error_score)
+    return error_score
 
 
 def check_weights(sample_weight, X, *, name):

@@ -7,7 +7,7 @@ done leave the batch; the others go on.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,29 +85,39 @@ class Mean:
         self.value += (theta - self.value) / self.count
 
 
-@dataclass
 class History:
-    """One row of facts an epoch, recorded here and nowhere else."""
+    """One row of facts an epoch, recorded here and nowhere else.
 
-    n_candidates: int
-    started: float
-    rows: list = field(default_factory=list)
+    Parameters
+    ----------
+    n_candidates : int
+    started : float
+        When the fit began, by time.perf_counter.
+    """
+
+    def __init__(self, n_candidates, started):
+        self.n_candidates = n_candidates
+        self.started = started
+        self.n_rows = 0
+        self.columns = {}
 
     def record(self, active, **facts):
         """Facts of the active candidates: scalars or arrays of shape (n_active,)."""
-        self.rows.append((active, {**facts, "seconds": time.perf_counter() - self.started}))
+        facts["seconds"] = time.perf_counter() - self.started
+        for name, values in facts.items():
+            column = self.columns.get(name)
+            if column is None or len(column) == self.n_rows:
+                more = np.full((max(16, self.n_rows), self.n_candidates), np.nan)
+                column = more if column is None else np.concatenate([column, more])
+                self.columns[name] = column
+            column[self.n_rows, active] = values
+        self.n_rows += 1
 
     def of(self, candidate):
-        """The columns of one candidate, as arrays."""
-        columns = {}
-        for active, facts in self.rows:
-            at = np.searchsorted(active, candidate)
-            if at == len(active) or active[at] != candidate:
-                break
-            for name, values in facts.items():
-                own = values[at] if isinstance(values, np.ndarray) else values
-                columns.setdefault(name, []).append(own)
-        return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+        """The columns of a candidate that is active still, as arrays."""
+        return {
+            name: column[: self.n_rows, candidate].copy() for name, column in self.columns.items()
+        }
 
 
 def descend(

@@ -135,6 +135,38 @@ class SampledMoments(Moments):
         return gram
 
 
+class MergedMoments(Moments):
+    """Moments of rows that come in parts, from those of the parts.
+
+    With weights w_j, means m_j and Gram matrices G_j about them (Chan, Golub & LeVeque 1983),
+
+        w = sum_j w_j,   m = sum_j w_j m_j / w,   G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
+
+    Parameters
+    ----------
+    design, s, centered
+        As in `Moments`.
+    parts : list of (weight, mean, gram)
+        What `Design.moments` gave for the parts, under weights of any sum.
+    """
+
+    def __init__(self, design, s, *, centered, parts):
+        super().__init__(design, s, centered=centered)
+        self.parts = parts
+
+    @cached_property
+    def _swept(self):
+        """The mean, and the Gram matrix about `center`, from the parts."""
+        weights = np.array([weight for weight, _, _ in self.parts])
+        means = np.array([mean for _, mean, _ in self.parts])
+        total = weights.sum()
+        mean = weights @ means / total
+        apart = means - mean
+        gram = sum(gram for _, _, gram in self.parts) + (weights * apart.T) @ apart
+        gram /= total
+        return mean, gram if self.centered else gram + np.outer(mean, mean)
+
+
 class StreamedMoments(Moments):
     """Center and variances of all rows seen so far, in one call or in many.
 
