@@ -11,7 +11,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _check_sample_weight
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
 
 __all__ = [
     "Interval",
@@ -21,6 +21,7 @@ __all__ = [
     "failed_scores",
     "fit_context",
     "insert_error_scores",
+    "num_samples",
     "predicts_only",
     "routing_enabled",
     "safe_split",
@@ -31,6 +32,7 @@ __all__ = [
 check_method_params = _check_method_params
 fit_context = _fit_context
 insert_error_scores = _insert_error_scores
+num_samples = _num_samples
 routing_enabled = _routing_enabled
 safe_split = _safe_split
 score = _score

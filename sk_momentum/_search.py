@@ -5,6 +5,7 @@ import warnings
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from traceback import format_exc
 
 import numpy as np
@@ -22,6 +23,7 @@ from ._compat import (
     failed_scores,
     fit_context,
     insert_error_scores,
+    num_samples,
     predicts_only,
     routing_enabled,
     safe_split,
@@ -105,14 +107,16 @@ class MomentumGridSearchCV(GridSearchCV):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sk_momentum import MomentumGridSearchCV, MomentumLogisticClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), MomentumLogisticClassifier(tol=1e-2))
+    >>> model = make_pipeline(StandardScaler(), MomentumLogisticClassifier(max_iter=20, tol=0))
     >>> grid = {
-    ...     "momentumlogisticclassifier__learning_rate": [0.1, 1.0],
-    ...     "momentumlogisticclassifier__momentum": [0.0, 0.9],
+    ...     "momentumlogisticclassifier__learning_rate": [0.01, 0.3],
+    ...     "momentumlogisticclassifier__momentum": [0.0, 0.5, 0.9],
     ... }
     >>> search = MomentumGridSearchCV(model, grid).fit(X, y)
-    >>> search.best_params_["momentumlogisticclassifier__momentum"]
-    0.9
+    >>> search.best_params_["momentumlogisticclassifier__learning_rate"]
+    0.3
+    >>> search.cv_results_["split0_status"][0], len(search.loss_histories_[0][0])
+    ('max_iter', 21)
     """
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -426,7 +430,7 @@ def fold_parts(estimator, X, splits, fit_params):
     final, prefix = last_step(estimator)
     if prefix or is_classifier(final) or len(splits) < 3 or final.batch_size is not None:
         return None
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    n = num_samples(X)
     seen = np.zeros(n, dtype=int)
     for train, test in splits:
         mask = np.zeros(n, dtype=int)
@@ -483,80 +487,104 @@ def train_and_score(
     rows = Split(models[0], X, y, train, test, fit_params, score_params)
     error = None
     try:
-        rows.transform(models[0], score_whole=not predicts)
+        rows.transform(score_whole=not predicts)
     except Exception:
         if error_score == "raise":
             raise
         error = format_exc()
     shared = (time.perf_counter() - started) / sum(len(group.candidates) for group in groups)
-    return [
-        score_group(
-            group.finals(model),
+    results = []
+    for group, model in zip(groups, models):
+        started = time.perf_counter()
+        finals = group.finals(model)
+        outcomes, errors = fit_group(
+            finals,
             rows,
             errors=[error or own for own in group.errors],
-            scorer=scorer,
-            train_scores=train_scores,
             error_score=error_score,
-            shared_time=shared,
             parts=parts,
         )
-        for group, model in zip(groups, models)
-    ]
+        fit_time = shared + (time.perf_counter() - started) / len(finals)
+        if group is groups[-1] and not train_scores:
+            # Test rows need not lie beside training rows.
+            rows.X_train = rows.train_as_seen = None
+        results.append(
+            score_group(
+                finals,
+                outcomes,
+                errors,
+                rows,
+                scorer=scorer,
+                train_scores=train_scores,
+                error_score=error_score,
+                fit_time=fit_time,
+            )
+        )
+    return results
 
 
 class Split:
-    """The rows of one split, as the last step sees them.
+    """The rows of one split, as the last step sees them; test rows only from when they are scored.
 
     Parameters
     ----------
-    estimator : BaseMomentum or Pipeline
+    model : BaseMomentum or Pipeline
+        Its earlier steps are fitted by `transform`.
     X, y, train, test, fit_params, score_params
         As scikit-learn's searches hand them on.
     """
 
-    def __init__(self, estimator, X, y, train, test, fit_params, score_params):
+    def __init__(self, model, X, y, train, test, fit_params, score_params):
         fit_params = {} if fit_params is None else fit_params
         score_params = {} if score_params is None else score_params
-        self.X_train, self.y_train = safe_split(estimator, X, y, train)
-        self.X_test, self.y_test = safe_split(estimator, X, y, test, train)
+        self.model = model
+        self.X_train, self.y_train = safe_split(model, X, y, train)
+        self.cut_test = partial(safe_split, model, X, y, test, train)
+        self.n_test = len(np.arange(num_samples(X))[test])
         self.fit_params = check_method_params(X, params=fit_params, indices=train)
         self.score_params_train = check_method_params(X, params=score_params, indices=train)
         self.score_params_test = check_method_params(X, params=score_params, indices=test)
-        self.wrap = None
+        self.earlier = None
+        self.whole = False
 
-    def transform(self, model, *, score_whole):
-        """Fit the earlier steps of a Pipeline and transform all rows by them.
+    def transform(self, *, score_whole):
+        """Fit the earlier steps of a Pipeline and transform the training rows by them.
 
         With ``score_whole`` scorers are to see the whole Pipeline and the rows as they came.
         """
-        if not isinstance(model, Pipeline):
+        if not isinstance(self.model, Pipeline):
             return
-        raw = self.X_train, self.X_test
-        earlier, name = model[:-1], model.steps[-1][0]
-        routed = routed_params(model, self.fit_params)
-        if len(earlier.steps):
-            self.X_train = earlier.fit_transform(self.X_train, self.y_train, **routed.earlier)
-            self.X_test = earlier.transform(self.X_test)
+        routed = routed_params(self.model, self.fit_params)
         self.fit_params = routed.last
-        if score_whole or (routing_enabled() and self.score_params_test):
-            self.X_train_raw, self.X_test_raw = raw
+        self.whole = score_whole or (routing_enabled() and bool(self.score_params_test))
+        raw = self.X_train
+        self.earlier = self.model[:-1]
+        if len(self.earlier.steps):
+            self.X_train = self.earlier.fit_transform(raw, self.y_train, **routed.earlier)
+            for name in set(self.model.transform_input or ()) & set(self.fit_params):
+                self.fit_params[name] = self.earlier.transform(self.fit_params[name])
+        self.train_as_seen = raw if self.whole else self.X_train
 
-            def wrap(final):
-                whole = copy(model)
-                whole.steps = [*earlier.steps, (name, final)]
-                return whole
-
-            self.wrap = wrap
+    @cached_property
+    def test_as_seen(self):
+        """X and y of the test rows, as scorers see them."""
+        X, y = self.cut_test()
+        if self.earlier is not None and len(self.earlier.steps) and not self.whole:
+            X = self.earlier.transform(X)
+        return X, y
 
     def scores(self, final, scorer, error_score, *, of_train=False):
         """The scores of a fitted last step."""
-        y = self.y_train if of_train else self.y_test
-        params = self.score_params_train if of_train else self.score_params_test
-        if self.wrap is None:
-            X = self.X_train if of_train else self.X_test
-            return score(final, X, y, scorer, params, error_score)
-        X = self.X_train_raw if of_train else self.X_test_raw
-        return score(self.wrap(final), X, y, scorer, params, error_score)
+        if of_train:
+            X = self.X_train if self.earlier is None else self.train_as_seen
+            y, params = self.y_train, self.score_params_train
+        else:
+            (X, y), params = self.test_as_seen, self.score_params_test
+        if self.whole:
+            seen = copy(self.model)
+            seen.steps = [*self.earlier.steps, (self.model.steps[-1][0], final)]
+            final = seen
+        return score(final, X, y, scorer, params, error_score)
 
 
 class Routed:
@@ -583,11 +611,19 @@ def routed_params(model, params):
     return Routed({k: v for k, v in params.items() if k in wanted}, routed[name].fit)
 
 
-def score_group(finals, rows, *, errors, scorer, train_scores, error_score, shared_time, parts):
-    """Fit the candidates of a group together and score each: one dict a candidate."""
-    started = time.perf_counter()
+def fit_group(finals, rows, *, errors, error_score, parts):
+    """Fit the candidates of a group together.
+
+    Returns
+    -------
+    outcomes : list of Outcome or None
+    errors : list of str or None
+        The traceback where there is no outcome.
+    """
+    outcomes, errors = [None] * len(finals), list(errors)
+    # Rows held out for validation are in the parts.
+    moments = KnownMoments(None if finals[0].early_stopping else parts)
     sound = [i for i, found in enumerate(errors) if found is None]
-    outcomes, moments = {}, KnownMoments(parts)
     for chunk in chunks(sound, finals, rows):
         try:
             training = fit_together(
@@ -600,13 +636,19 @@ def score_group(finals, rows, *, errors, scorer, train_scores, error_score, shar
         except Exception:
             if error_score == "raise":
                 raise
-            errors = [format_exc() if i in chunk else found for i, found in enumerate(errors)]
+            for i in chunk:
+                errors[i] = format_exc()
             continue
-        outcomes |= dict(zip(chunk, training.outcomes))
-    fit_time = shared_time + (time.perf_counter() - started) / len(finals)
+        for i, outcome in zip(chunk, training.outcomes):
+            outcomes[i] = outcome
+    return outcomes, errors
+
+
+def score_group(finals, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time):
+    """Score the candidates of a group: one dict a candidate."""
     fits = []
     for i, final in enumerate(finals):
-        fit = {"fit_error": errors[i], "n_test_samples": rows.X_test.shape[0]}
+        fit = {"fit_error": errors[i], "fit_time": fit_time, "n_test_samples": rows.n_test}
         started = time.perf_counter()
         if errors[i] is None:
             outcome = outcomes[i]
@@ -629,7 +671,6 @@ def score_group(finals, rows, *, errors, scorer, train_scores, error_score, shar
             nothing = np.array([])
             fit |= {"status": "failed", "n_iter": np.nan, "loss": nothing}
             fit |= {"validation_loss": nothing, "counts": False}
-        fit["fit_time"] = fit_time
         fits.append(fit)
     return fits
 
@@ -657,9 +698,10 @@ def chunks(indices, finals, rows):
             # A working set would be that of all candidates together.
             size = 1
         elif is_classifier(final):
-            outputs = len(np.unique(rows.y_train))
-            vectors = SEARCH_VECTORS * (1 if outputs == 2 else outputs)
-            size = max(1, int(SEARCH_MEMORY * rows.X_train.shape[1] / vectors))
+            shape = getattr(rows.X_train, "shape", None) or np.shape(rows.X_train)
+            outputs = len(set(np.ravel(rows.y_train).tolist()))
+            vectors = SEARCH_VECTORS * (1 if outputs <= 2 else outputs)
+            size = max(1, int(SEARCH_MEMORY * (shape[1] if len(shape) == 2 else 1) / vectors))
     return [indices[a : a + size] for a in range(0, len(indices), size)]
 
 
