@@ -1,7 +1,8 @@
 """What both estimators share: parameters, fit and partial_fit, from rows to fitted attributes."""
 
 import time
-from copy import deepcopy
+from contextlib import nullcontext
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import wraps
 from typing import NamedTuple
@@ -14,7 +15,8 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._advice import explain, explain_undone
-from ._compat import check_weights, fit_context
+from ._callbacks import LIFECYCLE, OWN, CallbackSupportMixin, FitTasks, Observers, Printer, watched
+from ._compat import check_weights, fit_context, one_blas_thread
 from ._descent import Plan, descend
 from ._design import make_design
 from ._knobs import choose_preconditioner, make_geometry, make_rule
@@ -45,6 +47,8 @@ def all_or_nothing(method):
         try:
             return method(self, *args, **kwargs)
         except BaseException:
+            # What scikit-learn has still to tear down stays.
+            before |= {name: vars(self)[name] for name in LIFECYCLE if name in vars(self)}
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -82,7 +86,7 @@ def fit_together(
     y_val=None,
     sample_weight_val=None,
     moments=None,
-    on_epoch=None,
+    observer=None,
 ):
     """Fit estimators that differ in learning_rate, momentum and alpha only, in one descent.
 
@@ -94,8 +98,7 @@ def fit_together(
         As in `BaseMomentum.fit`.
     moments : callable, optional
         moments(objective) -> Moments that are known already.
-    on_epoch : callable, optional
-        As in `descend`.
+    observer : observer of `_callbacks`, optional
 
     Returns
     -------
@@ -117,19 +120,24 @@ def fit_together(
     geometry = make_geometry(self._preconditioner_name(objective), objective, both_auto=both_auto)
     rule, learning_rate = self._rule(geometry, minibatch=minibatch, candidates=estimators)
     momentum = rule.momentum
-    outcomes = descend(
-        objective=objective,
-        geometry=geometry,
-        rule=rule,
-        theta=self._start(objective, geometry, resume, len(estimators)),
-        learning_rate=learning_rate,
-        plan=self._plan(objective),
-        rng=random["rng"],
-        state=self._resumable(rule, geometry) if resume else None,
-        validation=None if held_out is None else self._objective(held_out),
-        started=started,
-        on_epoch=on_epoch,
-    )
+    # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
+    # busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s beside
+    # another process.
+    threads = one_blas_thread() if minibatch else nullcontext()
+    with threads:
+        outcomes = descend(
+            objective=objective,
+            geometry=geometry,
+            rule=rule,
+            theta=self._start(objective, geometry, resume, len(estimators)),
+            learning_rate=learning_rate,
+            plan=self._plan(objective),
+            rng=random["rng"],
+            state=self._resumable(rule, geometry) if resume else None,
+            validation=None if held_out is None else self._objective(held_out),
+            started=started,
+            observer=observer,
+        )
     if not np.isfinite(outcomes[0].history["loss"][0]):
         raise ValueError(
             "The loss is not finite where the descent starts: y (or X) has values too large "
@@ -137,14 +145,18 @@ def fit_together(
         )
     carried = {"random": random, "kind": self._kind(rule, geometry)}
     # What validation has found out about the data.
-    found = {k: value for k, value in vars(self).items() if k.startswith("_") or k.endswith("_")}
+    found = {
+        name: value
+        for name, value in vars(self).items()
+        if (name.startswith("_") or name.endswith("_")) and name not in OWN
+    }
     for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
         vars(each).update(found)
         each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], carried)
     return Training(outcomes, geometry, rule, self._rows_of_a_batch(objective), resume)
 
 
-class BaseMomentum(BaseEstimator):
+class BaseMomentum(CallbackSupportMixin, BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
     Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`; and how the
@@ -230,6 +242,11 @@ class BaseMomentum(BaseEstimator):
         ConvergenceWarning
             If `max_iter` was reached first; says what to change.
         """
+        tasks = None
+        if watched(self):
+            tasks = FitTasks(
+                self, X, y, sample_weight, max_epochs=int(self.max_iter), fitted=self._laid_out
+            )
         training = fit_together(
             [self],
             X,
@@ -238,8 +255,10 @@ class BaseMomentum(BaseEstimator):
             X_val=X_val,
             y_val=y_val,
             sample_weight_val=sample_weight_val,
-            on_epoch=self._printer(),
+            observer=Observers(Printer() if self.verbose else None, tasks),
         )
+        if tasks is not None:
+            tasks.close(training.outcomes[0].theta)
         explain(self, training)
         return self
 
@@ -265,7 +284,7 @@ class BaseMomentum(BaseEstimator):
             plan=replace(self._plan(objective), **STREAM),
             state=self._resumable(rule, geometry) if resume else None,
             started=started,
-            on_epoch=self._printer(),
+            observer=Printer() if self.verbose else None,
         )[0]
         moments = None if geometry.name is None else objective.moments.carried
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
@@ -449,28 +468,10 @@ class BaseMomentum(BaseEstimator):
         """What gives a velocity its meaning."""
         return type(rule).__name__, self.momentum_type, geometry.name, bool(self.fit_intercept)
 
-    def _printer(self):
-        if not self.verbose:
-            return None
-
-        def print_epoch(epoch, facts):
-            # Growing intervals: 0 ... 10, 20 ... 100, 200 ...
-            if epoch % 10 ** max(0, len(str(epoch)) - 1) == 0:
-                named = (f"{name} {np.ravel(value)[0]:.6g}" for name, value in facts.items())
-                print(f"epoch {epoch:>6}  " + "  ".join(named))
-            return False
-
-        return print_epoch
-
     # ------------------------------------------------------------------ unpack
 
     def _set_fitted(self, outcome, geometry, learning_rate, momentum, carried):
-        theta = outcome.theta
-        coef = theta[:, : self.n_features_in_].copy()
-        intercept = (
-            theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
-        )
-        self._set_coefficients(coef, intercept)
+        self._lay_out(outcome.theta)
         history = outcome.history
         self.history_ = history
         self.loss_history_ = history["loss"]
@@ -486,6 +487,20 @@ class BaseMomentum(BaseEstimator):
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
         self.preconditioner_ = geometry
         self._state = {**carried, "descent": outcome.state}
+
+    def _lay_out(self, theta):
+        """Set `coef_` and `intercept_` from coefficients of shape (k, p)."""
+        coef = theta[:, : self.n_features_in_].copy()
+        intercept = (
+            theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
+        )
+        self._set_coefficients(coef, intercept)
+
+    def _laid_out(self, theta):
+        """The attributes that `_lay_out` would set."""
+        shell = copy(self)
+        shell._lay_out(theta)
+        return {"coef_": shell.coef_, "intercept_": shell.intercept_}
 
     @property
     def loss_curve_(self):

@@ -11,6 +11,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "fit_context",
     "insert_error_scores",
     "num_samples",
+    "one_blas_thread",
     "predicts_only",
     "routing_enabled",
     "safe_split",
@@ -37,6 +39,11 @@ routing_enabled = _routing_enabled
 safe_split = _safe_split
 score = _score
 warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
+
+
+def one_blas_thread():
+    """A context in which BLAS works in the thread that calls it."""
+    return _get_threadpool_controller().limit(limits=1, user_api="blas")
 
 
 def predicts_only(scoring):

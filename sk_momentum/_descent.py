@@ -91,19 +91,15 @@ class History:
     Parameters
     ----------
     n_candidates : int
-    started : float
-        When the fit began, by time.perf_counter.
     """
 
-    def __init__(self, n_candidates, started):
+    def __init__(self, n_candidates):
         self.n_candidates = n_candidates
-        self.started = started
         self.n_rows = 0
         self.columns = {}
 
     def record(self, active, **facts):
         """Facts of the active candidates: scalars or arrays of shape (n_active,)."""
-        facts["seconds"] = time.perf_counter() - self.started
         for name, values in facts.items():
             column = self.columns.get(name)
             if column is None or len(column) == self.n_rows:
@@ -132,7 +128,7 @@ def descend(
     state=None,
     validation=None,
     started=None,
-    on_epoch=None,
+    observer=None,
 ):
     """Minimise F for all candidates at once.
 
@@ -153,8 +149,8 @@ def descend(
         The validation rows: their mean loss is recorded every epoch.
     started : float, optional
         When the fit began, by time.perf_counter.
-    on_epoch : callable, optional
-        on_epoch(epoch, facts) after every epoch; True ends the descent.
+    observer : observer of `_callbacks`, optional
+        Told of every epoch; may end the descent.
 
     Returns
     -------
@@ -173,7 +169,7 @@ def descend(
             state=state,
             validation=validation,
             started=time.perf_counter() if started is None else started,
-            on_epoch=on_epoch,
+            observer=observer,
         ).run()
 
 
@@ -187,7 +183,7 @@ class _Descent:
         self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
         self.active = np.arange(m)
         self.outcomes = [None] * m
-        self.history = History(m, self.started)
+        self.history = History(m)
         self.epochs_before = 0
         self.mean = Mean(self.theta.copy()) if self.plan.average else None
         if self.state is not None:
@@ -259,6 +255,8 @@ class _Descent:
         for epoch in range(1, self.plan.max_iter + 1):
             if len(self.active) == 0:
                 break
+            if self.observer:
+                self.observer.begin(epoch)
             rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
             self._epoch(rate.astype(self.theta.dtype)[:, None, None])
             self._evaluate()
@@ -303,6 +301,7 @@ class _Descent:
         if self.validation is not None:
             validation_loss = facts["validation_loss"] = self.validation.mean_loss(point)
         facts |= {"gradient_norm": norm, "learning_rate": learning_rate, "momentum": momentum}
+        facts["seconds"] = time.perf_counter() - self.started
         self.history.record(self.active, **facts)
         self._remember(validation_loss if self.plan.early_stopping else self.F, epoch)
         status = self.stopping.check(
@@ -313,7 +312,7 @@ class _Descent:
             start=epoch == 0,
             counts=not self.plan.streaming and not (epoch == 0 and self.stopping.counted_start),
         )
-        if self.on_epoch is not None and self.on_epoch(epoch, facts):
+        if self.observer and self.observer.end(epoch, facts, point):
             status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
         if any(status):
             self._finish(status, epoch)

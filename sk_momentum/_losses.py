@@ -96,7 +96,8 @@ class BinaryLogLoss:
         np.negative(losses, out=losses)
         np.exp(losses, out=losses)
         np.log1p(losses, out=losses)
-        losses -= np.minimum(U, 0, out=U)
+        # Against an array twice as fast as against a number.
+        losses -= np.minimum(U, np.zeros_like(s), out=U)
         return losses[:, 0] @ s
 
     @staticmethod
@@ -105,9 +106,7 @@ class BinaryLogLoss:
         Z *= Y
         np.exp(Z, out=Z)
         Z += 1
-        np.divide(Y, Z, out=Z)
-        Z *= s
-        return np.negative(Z, out=Z)
+        return np.divide(Y * -s, Z, out=Z)
 
     @staticmethod
     def second_order(Z, Y, s):

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from traceback import format_exc
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
@@ -198,6 +199,8 @@ class MomentumGridSearchCV(GridSearchCV):
         groups = group_candidates(self.estimator, candidates, self.error_score)
         parts = fold_parts(self.estimator, X, splits, routed.estimator.fit)
         tasks = [(split, setting) for split in range(len(splits)) for setting in groups]
+        if not last_step(self.estimator)[1]:
+            tasks = balanced(tasks, effective_n_jobs(self.n_jobs))
         trained = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
             delayed(train_and_score)(
                 X,
@@ -289,7 +292,7 @@ class MomentumGridSearchCV(GridSearchCV):
                     f"fits), {span(candidates, ended[status], status)}"
                 )
         if said:
-            sentences.append(f"the refit on all rows: {said[0]}")
+            sentences.append(f"the refit on all rows: {str(said[0]).rstrip('.')}")
         diverged = ended["diverged"] or any(isinstance(each, DivergenceWarning) for each in said)
         # _summarise <- fit <- all_or_nothing <- fit_context <- the caller
         warnings.warn(
@@ -320,14 +323,19 @@ def last_step(estimator):
 
 
 def span(candidates, unfinished, status):
-    """Which of them, by learning rate; what to change."""
+    """Which of them, by learning rate, and what to change."""
     name = next((n for n in candidates[0] if n.split("__")[-1] == "learning_rate"), None)
     rates = [p[name] for p, _ in unfinished if p.get(name, "auto") != "auto"] if name else []
     if status == "diverged":
-        where = f"all with learning_rate >= {min(rates):g}" if rates else "for all of the rest"
-        return f"{where}: leave out the largest learning rates"
-    where = f"all with learning_rate <= {max(rates):g}: " if rates else ""
-    return f"{where}raise max_iter, or tol, or leave out the smallest learning rates"
+        if not rates:
+            return "try a smaller learning_rate, or learning_rate='auto'"
+        return f"all with learning_rate >= {min(rates):g}: leave out the largest learning rates"
+    if not rates:
+        return "raise max_iter, or tol"
+    return (
+        f"all with learning_rate <= {max(rates):g}: raise max_iter, or tol, or leave out the "
+        "smallest learning rates"
+    )
 
 
 @dataclass
@@ -349,6 +357,17 @@ class Group:
     candidates: list = field(default_factory=list)
     knobs: list = field(default_factory=list)
     errors: list = field(default_factory=list)
+
+    def cut(self, pieces):
+        """As many groups of about equal size as there are candidates for, at most ``pieces``."""
+        pieces = min(pieces, len(self.candidates))
+        return [
+            Group(
+                self.model,
+                *(each[i::pieces] for each in (self.candidates, self.knobs, self.errors)),
+            )
+            for i in range(pieces)
+        ]
 
     def finals(self, model):
         """The last steps of all candidates, for a model of this group.
@@ -392,6 +411,17 @@ def group_candidates(estimator, candidates, error_score):
         group.knobs.append({name: getattr(final, name) for name in knobs})
         group.errors.append(attempt(final._validate_params, error_score))
     return [list(groups.values()) for groups in settings.values()]
+
+
+def balanced(tasks, n_workers):
+    """Cut the tasks that the last round leaves over among all workers.
+
+    Five splits take two workers three rounds; with the fifth one halved two and a half.
+    """
+    over = len(tasks) % n_workers
+    pieces = n_workers // over if over else 1
+    whole, cut = tasks[: len(tasks) - over], tasks[len(tasks) - over :]
+    return whole + [(split, [part]) for split, (group,) in cut for part in group.cut(pieces)]
 
 
 def is_knob(name, prefix):
@@ -604,11 +634,14 @@ def routed_params(model, params):
     if not params:
         return Routed({}, {})
     routed = process_routing(model, "fit", **params)
-    wanted = set()
-    for step, _ in model.steps[:-1]:
-        for method in routed.get(step, {}).values():
-            wanted |= set(method)
-    return Routed({k: v for k, v in params.items() if k in wanted}, routed[name].fit)
+    # By value: a step may know what it is given under another name.
+    wanted = {
+        id(value)
+        for step, _ in model.steps[:-1]
+        for method in routed.get(step, {}).values()
+        for value in method.values()
+    }
+    return Routed({k: v for k, v in params.items() if id(v) in wanted}, routed[name].fit)
 
 
 def fit_group(finals, rows, *, errors, error_score, parts):

@@ -1,0 +1,120 @@
+"""Who watches a descent: the printer of `verbose`, and scikit-learn's callbacks (1.9 on).
+
+An observer has ``begin(epoch)``, called before an epoch, and ``end(epoch, facts, theta)``, called
+after it and once for the start, epoch 0, without a ``begin``; True asks the descent to stop.
+"""
+
+import numpy as np
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:
+        """Nothing: there are no callbacks."""
+
+
+# What scikit-learn keeps on an estimator while its callbacks run, and tears down afterwards.
+LIFECYCLE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+# Attributes that belong to one estimator object, whatever its data.
+OWN = (*LIFECYCLE, "_skl_callbacks", "_parent_callback_ctx")
+
+
+def watched(estimator):
+    """Whether callbacks are set, or a meta-estimator keeps a place for this fit."""
+    return hasattr(estimator, "_skl_callbacks") or hasattr(estimator, "_parent_callback_ctx")
+
+
+class Observers:
+    """Several observers as one.
+
+    Parameters
+    ----------
+    *observers : observer or None
+    """
+
+    def __init__(self, *observers):
+        self.observers = [each for each in observers if each is not None]
+
+    def __bool__(self):
+        return bool(self.observers)
+
+    def begin(self, epoch):
+        """Tell all."""
+        for each in self.observers:
+            each.begin(epoch)
+
+    def end(self, epoch, facts, theta):
+        """Ask all, whatever the first one says."""
+        asked = [each.end(epoch, facts, theta) for each in self.observers]
+        return any(asked)
+
+
+class Printer:
+    """A line an epoch at growing intervals: 0 ... 10, 20 ... 100, 200 ...
+
+    Of the first candidate that is still active.
+    """
+
+    HEADER = "  epoch           loss  gradient norm  learning rate   momentum    seconds"
+
+    def begin(self, epoch):
+        """Nothing to say yet."""
+
+    def end(self, epoch, facts, theta):
+        """Print the line, with a header above the first."""
+        if epoch == 0:
+            print(self.HEADER)
+        if epoch % 10 ** max(0, len(str(epoch)) - 1) == 0:
+            loss, norm, rate, momentum, seconds = (
+                np.ravel(facts[name])[0]
+                for name in ("loss", "gradient_norm", "learning_rate", "momentum", "seconds")
+            )
+            validation = ""
+            if "validation_loss" in facts:
+                validation = f"  validation loss {np.ravel(facts['validation_loss'])[0]:.6g}"
+            print(
+                f"{epoch:>7}{loss:>15.8g}{norm:>15.4g}{rate:>15.4g}{momentum:>11.4g}"
+                f"{seconds:>11.3f}{validation}"
+            )
+        return False
+
+
+class FitTasks:
+    """The tasks of one fit: the fit itself, and one an epoch.
+
+    Parameters
+    ----------
+    estimator : BaseMomentum
+    X, y, sample_weight
+        As handed to `fit`.
+    max_epochs : int
+    fitted : callable
+        fitted(theta) -> the fitted attributes for coefficients of shape (k, p).
+    """
+
+    def __init__(self, estimator, X, y, sample_weight, *, max_epochs, fitted):
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.facts = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.fitted = fitted
+        self.root = estimator._init_callback_context(max_subtasks=max_epochs)
+        self.root.call_on_fit_task_begin(**self.facts)
+
+    def begin(self, epoch):
+        """The task of this epoch begins."""
+        self.task = self.root.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(**self.facts)
+
+    def end(self, epoch, facts, theta):
+        """It ends; whoever asks for the fitted estimator gets copies."""
+        if epoch == 0:
+            return False
+        return self.task.call_on_fit_task_end(
+            **self.facts, reconstruction_attributes=lambda: self.fitted(theta[0])
+        )
+
+    def close(self, theta):
+        """The fit ends."""
+        self.root.call_on_fit_task_end(
+            **self.facts, reconstruction_attributes=lambda: self.fitted(theta)
+        )
