@@ -41,7 +41,7 @@ def rounded_down(value):
 
 
 def explain(estimator, training):
-    """Warn, once, if the outcome of an estimator's own `Training` calls for it."""
+    """Warn, once, if the outcome of an estimator's own `Training` calls for it; whether it did."""
     (outcome,), geometry, rule, batch_size, resumed = training
     message = None
     category = ConvergenceWarning
@@ -62,9 +62,11 @@ def explain(estimator, training):
             f"learning_rate={estimator.learning_rate} is too large for batches of {batch_size} "
             f"rows: {advice(estimator, advised)}."
         )
-    if message is not None:
-        # explain <- fit <- all_or_nothing <- fit_context <- the caller
-        warnings.warn(message, category, stacklevel=5)
+    if message is None:
+        return False
+    # explain <- fit <- all_or_nothing <- fit_context <- the caller
+    warnings.warn(message, category, stacklevel=5)
+    return True
 
 
 def name(estimator):

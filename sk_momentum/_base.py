@@ -76,6 +76,63 @@ class Training(NamedTuple):
     resumed: bool
 
 
+class Prepared(NamedTuple):
+    """All that a descent needs but a start.
+
+    Attributes
+    ----------
+    objective : Objective
+    geometry : geometry of `_preconditioner`
+    rule : rule of `_momentum`
+    learning_rate : ndarray of shape (m,)
+    batch_size : int
+        The rows of a batch.
+    """
+
+    objective: object
+    geometry: object
+    rule: object
+    learning_rate: np.ndarray
+    batch_size: int
+
+
+def both_auto(estimator):
+    """Whether both knobs are left to us."""
+    return estimator.learning_rate == "auto" and estimator.momentum == "auto"
+
+
+def assemble(estimators, rows, moments=None):
+    """The objective, the geometry and the rule of estimators on rows, as `fit_together` has them.
+
+    Returns
+    -------
+    Prepared
+    """
+    self = estimators[0]
+    objective = self._objective(rows, self.max_iter, [each.alpha for each in estimators])
+    if moments is not None:
+        objective.moments = moments(objective)
+    minibatch = self._batch_size(objective) is not None
+    searches = both_auto(self) and not minibatch
+    check_together(self, searches=searches)
+    geometry = make_geometry(self._preconditioner_name(objective), objective, both_auto=searches)
+    rule, learning_rate = self._rule(geometry, minibatch=minibatch, candidates=estimators)
+    return Prepared(objective, geometry, rule, learning_rate, self._rows_of_a_batch(objective))
+
+
+def prepare(estimators, X, y, sample_weight=None):
+    """What `fit_together` would descend with, without a descent.
+
+    The first estimator keeps what validation finds out: give clones.
+
+    Returns
+    -------
+    Prepared
+    """
+    rows = estimators[0]._validate_rows(X, y, sample_weight, reset=True, new_targets=True)
+    return assemble(estimators, rows)
+
+
 def fit_together(
     estimators,
     X,
@@ -87,6 +144,7 @@ def fit_together(
     sample_weight_val=None,
     moments=None,
     observer=None,
+    gradient_norms=True,
 ):
     """Fit estimators that differ in learning_rate, momentum and alpha only, in one descent.
 
@@ -99,6 +157,8 @@ def fit_together(
     moments : callable, optional
         moments(objective) -> Moments that are known already.
     observer : observer of `_callbacks`, optional
+    gradient_norms : bool
+        As in `Plan`.
 
     Returns
     -------
@@ -107,23 +167,15 @@ def fit_together(
     started = time.perf_counter()
     self = estimators[0]
     resume = self.warm_start and hasattr(self, "coef_")
-    auto = self.learning_rate == "auto" and self.momentum == "auto"
-    check_together(self, searches=auto and self.batch_size is None)
+    check_together(self, searches=both_auto(self) and self.batch_size is None)
     rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
     rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
-    objective = self._objective(rows, self.max_iter, [each.alpha for each in estimators])
-    if moments is not None:
-        objective.moments = moments(objective)
-    minibatch = self._batch_size(objective) is not None
-    both_auto = auto and not minibatch
-    check_together(self, searches=both_auto)
-    geometry = make_geometry(self._preconditioner_name(objective), objective, both_auto=both_auto)
-    rule, learning_rate = self._rule(geometry, minibatch=minibatch, candidates=estimators)
+    objective, geometry, rule, learning_rate, batch_size = assemble(estimators, rows, moments)
     momentum = rule.momentum
     # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
     # busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s beside
     # another process.
-    threads = one_blas_thread() if minibatch else nullcontext()
+    threads = one_blas_thread() if batch_size < objective.design.n_rows else nullcontext()
     with threads:
         outcomes = descend(
             objective=objective,
@@ -131,7 +183,7 @@ def fit_together(
             rule=rule,
             theta=self._start(objective, geometry, resume, len(estimators)),
             learning_rate=learning_rate,
-            plan=self._plan(objective),
+            plan=replace(self._plan(objective), gradient_norms=gradient_norms),
             rng=random["rng"],
             state=self._resumable(rule, geometry) if resume else None,
             validation=None if held_out is None else self._objective(held_out),
@@ -153,7 +205,7 @@ def fit_together(
     for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
         vars(each).update(found)
         each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], carried)
-    return Training(outcomes, geometry, rule, self._rows_of_a_batch(objective), resume)
+    return Training(outcomes, geometry, rule, batch_size, resume)
 
 
 class BaseMomentum(CallbackSupportMixin, BaseEstimator):
@@ -259,7 +311,9 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
         )
         if tasks is not None:
             tasks.close(training.outcomes[0].theta)
-        explain(self, training)
+        if explain(self, training):
+            L = training.geometry.expected_smoothness(training.batch_size)
+            self._state["smoothness"] = float(L[0])
         return self
 
     def _partial_fit(self, X, y, sample_weight, *, new_targets):

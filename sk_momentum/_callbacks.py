@@ -4,6 +4,8 @@ An observer has ``begin(epoch)``, called before an epoch, and ``end(epoch, facts
 after it and once for the start, epoch 0, without a ``begin``; True asks the descent to stop.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 try:
@@ -118,3 +120,76 @@ class FitTasks:
         self.root.call_on_fit_task_end(
             **self.facts, reconstruction_attributes=lambda: self.fitted(theta)
         )
+
+
+class SearchTasks:
+    """The tasks of a search: fit > search > one a split (and group) > one an epoch; the refit.
+
+    Parameters
+    ----------
+    search : MomentumGridSearchCV
+    X, y, sample_weight
+        As handed to `fit`.
+    refits : bool
+    """
+
+    def __init__(self, search, X, y, sample_weight, *, refits):
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.facts = {"estimator": search, "X": X, "y": y, "metadata": metadata}
+        self.root = search._init_callback_context(max_subtasks=1 + refits)
+        self.root.call_on_fit_task_begin(**self.facts)
+
+    def splits(self, number):
+        """Begin the search; a context for each of its tasks."""
+        self.search = self.root.subcontext(
+            task_name="search", max_subtasks=number, sequential_subtasks=False
+        )
+        self.search.call_on_fit_task_begin(**self.facts)
+        return [
+            self.search.subcontext(task_name="split", task_id=i, max_subtasks=None)
+            for i in range(number)
+        ]
+
+    def searched(self):
+        """The search ends."""
+        self.search.call_on_fit_task_end(**self.facts)
+
+    @contextmanager
+    def refit(self, estimator):
+        """The refit, whose own tasks are part of this tree."""
+        task = self.root.subcontext(task_name="refit-with-best-params")
+        with task.propagate_callback_context(estimator):
+            task.call_on_fit_task_begin(**self.facts)
+            yield
+        task.call_on_fit_task_end(**self.facts)
+
+    def close(self):
+        """The fit ends."""
+        self.root.call_on_fit_task_end(**self.facts)
+
+
+class SplitTasks:
+    """The tasks of one split: one an epoch, for all candidates together.
+
+    Parameters
+    ----------
+    search : MomentumGridSearchCV
+    context : CallbackContext
+    """
+
+    def __init__(self, search, context):
+        self.estimator, self.context = search, context
+        context.call_on_fit_task_begin(estimator=search)
+
+    def begin(self, epoch):
+        """The task of this epoch begins."""
+        self.task = self.context.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(estimator=self.estimator)
+
+    def end(self, epoch, facts, theta):
+        """It ends; a request to stop ends the descent of all candidates."""
+        return epoch > 0 and self.task.call_on_fit_task_end(estimator=self.estimator)
+
+    def close(self):
+        """The split ends."""
+        self.context.call_on_fit_task_end(estimator=self.estimator)

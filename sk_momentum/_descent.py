@@ -36,6 +36,9 @@ class Plan:
         A new order of the rows every epoch.
     streaming : bool
         No stopping rule at all, not even divergence: the loss of the next rows may be anything.
+    gradient_norms : bool
+        Whether mini-batches record the norm of the whole gradient, which only history needs; else
+        it is NaN after the start, and an epoch's exact F takes half the products.
     """
 
     max_iter: int
@@ -47,6 +50,7 @@ class Plan:
     early_stopping: bool = False
     shuffle: bool = True
     streaming: bool = False
+    gradient_norms: bool = True
 
 
 @dataclass
@@ -201,6 +205,9 @@ class _Descent:
 
     def _evaluate(self):
         """F and its gradient at `point`; with half a sweep where the rule knows the margins."""
+        if not (self.full_batch or self.plan.gradient_norms or self.history.n_rows == 0):
+            self.F, self.G = self.objective.value(self.point), np.full_like(self.theta, np.nan)
+            return
         local = self.rule.local if self.mean is None else None
         self.F, self.G = self.objective.evaluate(self.point, local)
 

@@ -220,6 +220,10 @@ class Objective:
         slope = l2[:, 0] * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
         return self.penalty.value(W), slope, l2 * np.matmul(D, D.transpose(0, 2, 1))
 
+    def value(self, theta):
+        """F alone, of shape (m,)."""
+        return self.mean_loss(theta) + self.penalty.value(self.coefficients(theta))
+
     def mean_loss(self, theta):
         """sum_i s_i loss_i without the penalty, of shape (m,)."""
         return sum(
@@ -338,6 +342,10 @@ class QuadraticObjective(Objective):
     def local(self, Z):
         """The mean loss and its gradient; the Gram matrix is the second derivative."""
         return Local(*self._sweep(Z), np.zeros(len(Z)))
+
+    def value(self, theta):
+        """F alone, of shape (m,)."""
+        return self._sweep(theta)[0] + self.penalty.value(self.coefficients(theta))
 
     def _gradient_of(self, local):
         return local.R.copy()

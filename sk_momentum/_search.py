@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections import defaultdict
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -18,7 +19,8 @@ from sklearn.utils import check_array, indexable
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._base import BaseMomentum, all_or_nothing, fit_together
+from ._base import BaseMomentum, all_or_nothing, fit_together, prepare
+from ._callbacks import SearchTasks, SplitTasks, watched
 from ._compat import (
     check_method_params,
     failed_scores,
@@ -87,6 +89,10 @@ class MomentumGridSearchCV(GridSearchCV):
         ``cv_results_["params"]``.
     validation_loss_histories_ : list of list of ndarray
         Likewise; only where there are validation rows.
+    smoothness_ : float or None
+        L, the largest curvature of the best candidate's objective on all rows in its geometry
+        (expected over mini-batches): stability ends at a learning rate of 2 (1 + momentum) /
+        ((1 - momentum) L) for "ema".  None where the best learning rate is "auto".
     best_estimator_, best_score_, best_params_, best_index_ : object, float, dict, int
         The winner, as in GridSearchCV.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
@@ -150,6 +156,10 @@ class MomentumGridSearchCV(GridSearchCV):
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
+        tasks = None
+        if watched(self):
+            weights = params.get("sample_weight")
+            tasks = SearchTasks(self, X, y, weights, refits=self.refit is not False)
         splits = self._split(X, y, routed.splitter.split)
         candidates = list(ParameterGrid(self.param_grid))
         n_fits = len(candidates) * len(splits)
@@ -158,7 +168,7 @@ class MomentumGridSearchCV(GridSearchCV):
                 f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
                 f"totalling {n_fits} fits"
             )
-        fits = self._train(X, y, candidates, splits, scorers, routed)
+        fits = self._train(X, y, candidates, splits, scorers, routed, tasks)
         facts = [{key: fit.pop(key) for key in FACTS} for fit in fits]
         warn_or_raise_about_fit_failures(fits, self.error_score)
         if callable(self.scoring):
@@ -177,9 +187,12 @@ class MomentumGridSearchCV(GridSearchCV):
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = candidates[self.best_index_]
-        said = self._refit(X, y, routed.estimator.fit) if self.refit else []
+        said = self._refit(X, y, routed.estimator.fit, tasks) if self.refit else []
+        self.smoothness_ = self._smoothness(X, y, routed.estimator.fit)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
+        if tasks is not None:
+            tasks.close()
         self._summarise(candidates, facts, said)
         return self
 
@@ -194,13 +207,17 @@ class MomentumGridSearchCV(GridSearchCV):
             )
         return splits
 
-    def _train(self, X, y, candidates, splits, scorers, routed):
+    def _train(self, X, y, candidates, splits, scorers, routed, callback_tasks):
         """One dict a fit, candidate by candidate and split by split."""
         groups = group_candidates(self.estimator, candidates, self.error_score)
         parts = fold_parts(self.estimator, X, splits, routed.estimator.fit)
         tasks = [(split, setting) for split in range(len(splits)) for setting in groups]
         if not last_step(self.estimator)[1]:
             tasks = balanced(tasks, effective_n_jobs(self.n_jobs))
+        # Made before they are handed out: a context notes its children.
+        contexts = [None] * len(tasks)
+        if callback_tasks is not None:
+            contexts = callback_tasks.splits(len(tasks))
         trained = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
             delayed(train_and_score)(
                 X,
@@ -215,9 +232,12 @@ class MomentumGridSearchCV(GridSearchCV):
                 error_score=self.error_score,
                 predicts=predicts_only(self.scoring),
                 parts=parts and parts[:split] + parts[split + 1 :],
+                watch=context and (self, context),
             )
-            for split, setting in tasks
+            for (split, setting), context in zip(tasks, contexts)
         )
+        if callback_tasks is not None:
+            callback_tasks.searched()
         fits = {}
         for (split, setting), of_groups in zip(tasks, trained):
             for group, of_candidates in zip(setting, of_groups):
@@ -253,11 +273,12 @@ class MomentumGridSearchCV(GridSearchCV):
                 for split in range(n_splits)
             ]
 
-    def _refit(self, X, y, fit_params):
+    def _refit(self, X, y, fit_params, tasks):
         """Fit the best candidate on all rows; what it said about its convergence."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         started = time.time()
-        with warnings.catch_warnings(record=True) as caught:
+        place = nullcontext() if tasks is None else tasks.refit(best)
+        with place, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             best.fit(X, y, **fit_params)
         self.refit_time_ = time.time() - started
@@ -270,6 +291,24 @@ class MomentumGridSearchCV(GridSearchCV):
                     warning.message, warning.category, warning.filename, warning.lineno
                 )
         return [w.message for w in caught if issubclass(w.category, ConvergenceWarning)]
+
+    def _smoothness(self, X, y, fit_params):
+        """L of the best candidate on all rows; None where a knob of it is "auto" or it is unknown.
+
+        Without a refit the earlier steps of a Pipeline are not fitted to all rows.
+        """
+        if not hasattr(self, "best_params_"):
+            return None
+        model = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
+        final, prefix = last_step(model)
+        if is_auto(final.learning_rate) or (prefix and not self.refit):
+            return None
+        if prefix:
+            fit_params = routed_params(model, fit_params).last
+            if len(model.steps) > 1:
+                X = self.best_estimator_[:-1].transform(X)
+        ready = prepare([final], X, y, fit_params.get("sample_weight"))
+        return float(ready.geometry.expected_smoothness(ready.batch_size)[0])
 
     def _summarise(self, candidates, facts, said):
         """One warning: how many candidates diverged or did not converge, and which."""
@@ -504,6 +543,7 @@ def train_and_score(
     error_score,
     predicts,
     parts,
+    watch,
 ):
     """All candidates of one setting of the earlier steps on one split.
 
@@ -512,6 +552,7 @@ def train_and_score(
     list of list of dict
         One a candidate, group by group.
     """
+    tasks = watch and SplitTasks(*watch)
     started = time.perf_counter()
     models = [clone(group.model) for group in groups]
     rows = Split(models[0], X, y, train, test, fit_params, score_params)
@@ -533,6 +574,7 @@ def train_and_score(
             errors=[error or own for own in group.errors],
             error_score=error_score,
             parts=parts,
+            observer=tasks,
         )
         fit_time = shared + (time.perf_counter() - started) / len(finals)
         if group is groups[-1] and not train_scores:
@@ -550,6 +592,8 @@ def train_and_score(
                 fit_time=fit_time,
             )
         )
+    if tasks is not None:
+        tasks.close()
     return results
 
 
@@ -644,7 +688,7 @@ def routed_params(model, params):
     return Routed({k: v for k, v in params.items() if id(v) in wanted}, routed[name].fit)
 
 
-def fit_group(finals, rows, *, errors, error_score, parts):
+def fit_group(finals, rows, *, errors, error_score, parts, observer):
     """Fit the candidates of a group together.
 
     Returns
@@ -665,6 +709,8 @@ def fit_group(finals, rows, *, errors, error_score, parts):
                 rows.y_train,
                 **rows.fit_params,
                 moments=moments,
+                observer=observer,
+                gradient_norms=False,
             )
         except Exception:
             if error_score == "raise":
