@@ -253,7 +253,7 @@ class MomentumGridSearchCV(GridSearchCV):
                 i, j = divmod(number, len(splits))
                 print(
                     f"[CV {j + 1}/{len(splits)}] {candidates[i]}: {fit['status']} after "
-                    f"{fit['n_iter']:.0f} epochs, score={fit['test_scores']}"
+                    f"epoch {fit['n_iter']:.0f}, score={fit['test_scores']}"
                 )
         return ordered
 
@@ -297,7 +297,7 @@ class MomentumGridSearchCV(GridSearchCV):
 
         Without a refit the earlier steps of a Pipeline are not fitted to all rows.
         """
-        if not hasattr(self, "best_params_"):
+        if self.multimetric_ and not self.refit:
             return None
         model = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         final, prefix = last_step(model)
