@@ -1,5 +1,7 @@
 """Linear and logistic regression by gradient descent with momentum, for scikit-learn."""
 
+from ._display import LossHistoryDisplay
+from ._heatmap import SearchHeatmapDisplay
 from ._linear import MomentumLinearRegressor
 from ._logistic import MomentumLogisticClassifier
 from ._search import MomentumGridSearchCV
@@ -9,8 +11,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DivergenceWarning",
+    "LossHistoryDisplay",
     "MomentumGridSearchCV",
     "MomentumLinearRegressor",
     "MomentumLogisticClassifier",
+    "SearchHeatmapDisplay",
     "__version__",
 ]

@@ -8,6 +8,7 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _safe_split
@@ -17,6 +18,7 @@ from sklearn.utils.validation import _check_method_params, _check_sample_weight,
 __all__ = [
     "Interval",
     "StrOptions",
+    "check_matplotlib_support",
     "check_method_params",
     "check_weights",
     "failed_scores",
