@@ -1,5 +1,6 @@
 """Linear and logistic regression by gradient descent with momentum, for scikit-learn."""
 
+from ._diagnosis import Diagnosis, diagnose, stable_learning_rate
 from ._display import LossHistoryDisplay
 from ._heatmap import SearchHeatmapDisplay
 from ._linear import MomentumLinearRegressor
@@ -10,6 +11,7 @@ from ._stopping import DivergenceWarning
 __version__ = "0.1.0"
 
 __all__ = [
+    "Diagnosis",
     "DivergenceWarning",
     "LossHistoryDisplay",
     "MomentumGridSearchCV",
@@ -17,4 +19,6 @@ __all__ = [
     "MomentumLogisticClassifier",
     "SearchHeatmapDisplay",
     "__version__",
+    "diagnose",
+    "stable_learning_rate",
 ]

@@ -11,7 +11,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import process_routing
 
-from ._base import fit_together
 from ._callbacks import SplitTasks
 from ._compat import (
     check_method_params,
@@ -25,6 +24,7 @@ from ._design import make_design
 from ._groups import has_l1, is_auto, last_step
 from ._moments import MergedMoments
 from ._objective import QuadraticObjective
+from ._training import fit_together
 
 # Plane search keeps some eight vectors of n rows a candidate and output; together they may take
 # this share of the training rows' own memory.

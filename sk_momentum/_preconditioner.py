@@ -41,6 +41,8 @@ class Geometry:
 
     # Only the full geometry can follow the curvature, at a cost.
     can_reweight = False
+    # Whether `smoothness` is a bound, or the rule finds the step itself.
+    knows_smoothness = True
 
     def __init__(self, objective):
         self.objective = objective
@@ -274,6 +276,7 @@ class ColumnScales(Diagonal):
     """
 
     factor = 1.0
+    knows_smoothness = False
 
     def __init__(self, objective):
         super().__init__(objective)

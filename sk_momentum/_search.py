@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._base import all_or_nothing, prepare
+from ._base import all_or_nothing
 from ._callbacks import SearchTasks, watched
 from ._compat import (
     check_method_params,
@@ -24,6 +24,7 @@ from ._compat import (
 from ._folds import FACTS, fold_parts, routed_params, train_and_score
 from ._groups import balanced, group_candidates, is_auto, last_step
 from ._stopping import DivergenceWarning
+from ._training import prepare
 
 
 class MomentumGridSearchCV(GridSearchCV):

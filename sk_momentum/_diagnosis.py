@@ -1,0 +1,445 @@
+"""What happened in a fit, why, which knob to change and to what.
+
+A fit leaves a history.  Facts are measured on it, a verdict is read off the facts, and every
+verdict has a remedy: parameters that, set and fitted again, make a fit that converges.
+"""
+
+from dataclasses import dataclass, field, fields
+from html import escape
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import ParameterGrid
+from sklearn.utils.validation import check_is_fitted
+
+from ._advice import rounded_down, stable_and_advised
+from ._facts import Case, final_step
+from ._search import MomentumGridSearchCV
+from ._training import prepare
+from ._verdict import REMEDIES, judge
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What happened in a fit, why, and what to change.
+
+    Made by :func:`diagnose`.  A fact that is not known is None.
+
+    Attributes
+    ----------
+    verdict : str
+        "converged": certified by the gradient, or a plateau of mini-batches at the optimum.
+        "diverged": the loss rose beyond all bounds.
+        "oscillating": momentum, or too large a step, carries the descent past the optimum.
+        "too slow": the learning rate is far below what the data allow.
+        "stalled by noise": the noise of mini-batches keeps the loss above the optimum.
+        "limited by conditioning": what the steepest direction allows is tiny for the flattest.
+        "decayed too soon": the schedule stopped the descent on its way.
+        "held back by averaging": the mean of the iterates lags behind them.
+        "too few epochs": on its way, stopped by `max_iter`.
+        "early stopped": the validation loss no longer improved.
+        "stopped": a callback asked.
+        "in a stream": `partial_fit` has nothing to converge to.
+        "edge of the grid": a search, converged, but its best candidate lies at an edge.
+    advice : str
+        Which knob to change, and to what, in a sentence or two.
+    params : dict
+        The advice as parameters: ``estimator.set_params(**params)`` follows it. Empty where
+        nothing is to be changed.
+    status : str
+        `status_` of the fit.
+    epochs : int
+        `n_iter_` of the fit.
+    learning_rate, momentum : float
+        Those of the first epoch; for plane search, of the last one.
+    share_rising : float
+        Share of the epochs in which the loss rose.
+    oscillation : float
+        Sum of the rises of the loss over the sum of its falls, in the second half of the
+        epochs: 0 for a steady descent, about 1 for a swing that gains nothing.
+    rate : float
+        Factor per epoch on the gradient norm, over the second half of the epochs.
+    noise : float
+        Mini-batches: how far the losses of the last epochs lie above the best one, on average, as
+        a share of what the fit gained.
+    smoothness : float
+        L in the geometry used; that expected of a batch in mini-batches.
+    mu : float
+        The smallest curvature above 0 of the same bound on the Hessian.
+    condition_number : float
+        L / mu.
+    stable_limit : float
+        The learning rate from which on this momentum diverges on quadratics.
+    epochs_needed : int
+        At this rate, until the gradient norm is `tol` times that of the null model.
+    candidates, diverged, unfinished : int
+        Of a search: how many candidates there were, and how many diverged or did not converge on
+        a split.
+    edges : tuple of str
+        Of a search: parameters whose best value lies at an edge of the grid.
+
+    See Also
+    --------
+    diagnose : Makes one.
+    """
+
+    verdict: str
+    advice: str
+    params: dict = field(default_factory=dict, hash=False)
+    status: str | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    share_rising: float | None = None
+    oscillation: float | None = None
+    rate: float | None = None
+    noise: float | None = None
+    smoothness: float | None = None
+    mu: float | None = None
+    condition_number: float | None = None
+    stable_limit: float | None = None
+    epochs_needed: int | None = None
+    candidates: int | None = None
+    diverged: int | None = None
+    unfinished: int | None = None
+    edges: tuple = ()
+
+    def _lines(self):
+        """Pairs of label and text: the verdict, the facts that are known, the advice."""
+        yield "verdict", self.verdict
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in LABELS and value is not None and value != ():
+                yield LABELS[each.name], shown(value)
+        yield "advice", self.advice
+        if self.params:
+            yield "params", ", ".join(f"{name}={value!r}" for name, value in self.params.items())
+
+    def __str__(self):
+        lines = list(self._lines())
+        width = max(len(label) for label, _ in lines)
+        return "\n".join(f"{label:<{width}}  {text}" for label, text in lines)
+
+    def _repr_html_(self):
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left">{escape(label)}</th>'
+            f'<td style="text-align: left">{escape(text)}</td></tr>'
+            for label, text in self._lines()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+
+LABELS = {
+    "status": "status",
+    "epochs": "epochs",
+    "learning_rate": "learning rate",
+    "momentum": "momentum",
+    "share_rising": "share of epochs rising",
+    "oscillation": "oscillation",
+    "rate": "rate per epoch",
+    "noise": "noise",
+    "smoothness": "smoothness L",
+    "mu": "smallest curvature mu",
+    "condition_number": "condition number",
+    "stable_limit": "stable limit",
+    "epochs_needed": "epochs still needed",
+    "candidates": "candidates",
+    "diverged": "candidates diverged",
+    "unfinished": "candidates unfinished",
+    "edges": "at an edge of the grid",
+}
+
+
+def shown(value):
+    """A fact in four digits."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def stable_learning_rate(estimator, X, y, sample_weight=None):
+    """The learning rate below which a fixed learning rate converges on a quadratic.
+
+    With L the smoothness of the objective in the geometry used (the expected smoothness of a
+    batch in mini-batches, Gower et al. 2019) and beta the momentum:
+
+    ================  ========================================
+    momentum_type     limit
+    ================  ========================================
+    ``"ema"``         2 (1 + beta) / ((1 - beta) L)
+    ``"heavy_ball"``  2 (1 + beta) / L
+    ``"nesterov"``    2 (1 + beta) / ((1 + 2 beta) L)
+    ================  ========================================
+
+    ``momentum="auto"`` in full batches is Nesterov's sequence, beta -> 1: 4 / (3 L).  On squared
+    error the limit is sharp; the log-losses are at most as curved as L says, so that more
+    may pass.  In mini-batches it holds on average.
+
+    Parameters
+    ----------
+    estimator : MomentumLinearRegressor, MomentumLogisticClassifier, or Pipeline ending in one
+        Fitted or not; it is left as it is.  Momentum, momentum_type, preconditioner, alpha,
+        batch_size and the loss are its own.  The limit is that of a numeric learning rate: where
+        `learning_rate` is "auto", `preconditioner="auto"` is taken as it will be
+        once a number is set, as None.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights >= 0.
+
+    Returns
+    -------
+    float
+        Infinite where the objective has no curvature at all.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of this package.
+
+    See Also
+    --------
+    diagnose : What happened in a fit.
+
+    References
+    ----------
+    .. [1] Gower, R. M. et al. (2019). SGD: general analysis and improved rates.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from sk_momentum import MomentumLinearRegressor
+    >>> from sk_momentum import stable_learning_rate
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = MomentumLinearRegressor(momentum=0.5, momentum_type="heavy_ball")
+    >>> print(f"{stable_learning_rate(model, scale(X), y):.3f}")
+    0.745
+    """
+    final, earlier = final_step(estimator)
+    if earlier is not None:
+        X = clone(earlier).fit_transform(X, y)
+    final = clone(final)
+    if final.learning_rate == "auto":
+        final.set_params(learning_rate=1.0)
+    found = prepare([final], X, y, sample_weight)
+    return float(stable_and_advised(final, found.geometry, found.rule, found.batch_size)[0])
+
+
+def diagnose(estimator, X=None, y=None, sample_weight=None):
+    """Say what happened in a fit, why, and which knob to change to what.
+
+    Parameters
+    ----------
+    estimator : MomentumLinearRegressor, MomentumLogisticClassifier, Pipeline or search
+        Fitted.  A Pipeline has to end in one of ours.  Of a MomentumGridSearchCV the fit of
+        `best_estimator_` is diagnosed, along with how the candidates ended and whether the best
+        one lies at an edge of the grid.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+        The training rows.  With them the curvature of the data is known, and with
+        it the condition number and how many epochs the values advised will take.  Without
+        them what the fit itself kept has to do.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+        Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights.
+
+    Returns
+    -------
+    Diagnosis
+        Verdict, facts, advice, and the advice as parameters.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted, or a search has no `best_estimator_`.
+    TypeError
+        If the estimator is not one of this package.
+
+    See Also
+    --------
+    stable_learning_rate : The largest learning rate that converges.
+
+    Notes
+    -----
+    The advice is a remedy for the knob at fault, and where one knob alone does not make a fit
+    that converges within `max_iter`, for the other one too.  With momentum beta and learning
+    rate eta a direction of curvature lambda shrinks every epoch by the modulus of the
+    largest root of z^2 - (1 + beta - eta lambda) z + beta for "heavy_ball" (for "ema" with
+    eta (1 - beta) in place of eta) and of z^2 - (1 + beta)(1 - eta lambda) z +
+    beta (1 - eta lambda) for "nesterov".
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from sk_momentum import MomentumLinearRegressor
+    >>> from sk_momentum import diagnose
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X = scale(X)
+    >>> model = MomentumLinearRegressor(learning_rate=100, momentum=0.5)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     model = model.fit(X, y)
+    >>> diagnosis = diagnose(model)
+    >>> diagnosis.verdict
+    'diverged'
+    >>> model = model.set_params(**diagnosis.params).fit(X, y)
+    >>> diagnose(model).verdict
+    'converged'
+    """
+    if isinstance(estimator, MomentumGridSearchCV):
+        return diagnose_search(estimator, X, y, sample_weight)
+    final, earlier = final_step(estimator)
+    check_is_fitted(final)
+    if (X is None) != (y is None):
+        raise ValueError("diagnose was given one of X and y only; give both or neither.")
+    if X is not None and earlier is not None:
+        X = earlier.transform(X)
+    prefix = "" if earlier is None else f"{estimator.steps[-1][0]}__"
+    case = Case(final, X, y, sample_weight)
+    verdict = judge(case)
+    advice, params = REMEDIES[verdict](case)
+    params = {n: v for n, v in params.items() if getattr(final, n) != v}
+    return Diagnosis(
+        verdict=verdict,
+        advice=advice,
+        params={prefix + n: v for n, v in params.items()},
+        **case.facts(),
+    )
+
+
+def diagnose_search(search, X, y, sample_weight):
+    """The best estimator's diagnosis, how the candidates ended, and the edges of the grid."""
+    check_is_fitted(search, "cv_results_")
+    if not hasattr(search, "best_estimator_"):
+        raise NotFittedError(
+            "diagnose looks at best_estimator_, which this search with refit=False does not "
+            "have; fit it with refit=True, or diagnose an estimator of your own."
+        )
+    best = diagnose(search.best_estimator_, X, y, sample_weight)
+    results = search.cv_results_
+    ends = np.array([results[f"split{i}_status"] for i in range(search.n_splits_)], dtype=object)
+    n_diverged = int((ends == "diverged").any(axis=0).sum())
+    n_unfinished = int((ends == "max_iter").any(axis=0).sum())
+    n_candidates = len(results["params"])
+    edges = extensions(search)
+    verdict, advice = best.verdict, best.advice
+    grid, others = search.param_grid, {}
+    for name, value in best.params.items():
+        if name in search.best_params_:
+            grid = extended(grid, search, name, value)
+        else:
+            others[f"estimator__{name}"] = value
+    if edges:
+        sentences = []
+        for name, value in edges.items():
+            if name in best.params:
+                continue
+            grid = extended(grid, search, name, value)
+            sentences.append(
+                f"{name}={search.best_params_[name]:g} is at an edge of the grid: extend it to "
+                f"{value:g}"
+            )
+        said = "; ".join(sentences) + "." if sentences else ""
+        if verdict == "converged":
+            verdict, advice = "edge of the grid", said
+        else:
+            advice = f"{advice} {said}".rstrip()
+    params = others if grid is search.param_grid else {"param_grid": grid, **others}
+    kept = {each.name: getattr(best, each.name) for each in fields(best)}
+    return Diagnosis(
+        **{
+            **kept,
+            "verdict": verdict,
+            "advice": advice,
+            "params": params,
+            "candidates": n_candidates,
+            "diverged": n_diverged,
+            "unfinished": n_unfinished,
+            "edges": tuple(edges),
+        }
+    )
+
+
+def extensions(search):
+    """For every parameter whose best value is the least or largest of its grid: the next one."""
+    found = {}
+    for name, best in search.best_params_.items():
+        knob = name.rpartition("__")[2]
+        if knob not in NEXT or isinstance(best, str):
+            continue
+        values = sorted({p[name] for p in own_grid(search) if not isinstance(p[name], str)})
+        if len(values) < 2 or best not in (values[0], values[-1]):
+            continue
+        if matters(search, name, values):
+            neighbour = values[1] if best == values[0] else values[-2]
+            value = NEXT[knob](float(best), float(neighbour))
+            if value is not None and not leads_astray(search, knob, value):
+                found[name] = value
+    return found
+
+
+def own_grid(search):
+    """The candidates that differ from the best one in the values of its own parameters."""
+    names = set(search.best_params_)
+    return [p for p in ParameterGrid(search.param_grid) if set(p) == names]
+
+
+def matters(search, name, values):
+    """Whether the edge is better than the rest by more than the splits' scores scatter."""
+    results, best = search.cv_results_, search.best_params_[name]
+    metric = search.refit if isinstance(search.refit, str) else "score"
+    scores = results.get(f"mean_test_{metric}")
+    if scores is None:
+        return True
+    inner = [s for s, p in zip(scores, results["params"]) if p.get(name, best) != best]
+    inner = np.array(inner)[np.isfinite(inner)]
+    gain = scores[search.best_index_] - inner.max(initial=-np.inf)
+    scatter = results[f"std_test_{metric}"][search.best_index_]
+    return bool(gain > TIE * scatter)
+
+
+def leads_astray(search, knob, value):
+    """Whether a learning rate lies beyond the stable limit, as far as that is known."""
+    if knob != "learning_rate":
+        return False
+    limit = Case(final_step(search.best_estimator_)[0]).limit
+    return limit is not None and value >= limit
+
+
+def next_scale(best, neighbour):
+    """One more step of the same ratio."""
+    return rounded_down(best * best / neighbour) if best > 0 and neighbour > 0 else None
+
+
+def next_momentum(best, neighbour):
+    """One more step of the same ratio in 1 - beta; 0 at the least."""
+    if best == 0:
+        return None
+    value = 1 - (1 - best) ** 2 / (1 - neighbour)
+    return max(round(value, 4), 0.0) if round(value, 4) < 1 else None
+
+
+# How a grid of the parameter goes on beyond its edge.
+NEXT = {"learning_rate": next_scale, "momentum": next_momentum, "alpha": next_scale}
+# A share of the scores' standard deviation over the splits within which candidates are equal.
+TIE = 1e-3
+
+
+def extended(grid, search, name, value):
+    """The grid with one more value of the parameter, where it was searched."""
+    several = isinstance(grid, list | tuple)
+    parts = list(grid) if several else [grid]
+    names = set(search.best_params_)
+    parts = [
+        {**part, name: [*part[name], value]}
+        if set(part) == names and value not in list(part[name])
+        else part
+        for part in parts
+    ]
+    return parts if several else parts[0]
