@@ -127,21 +127,41 @@ def test_callbacks_reach_the_last_step_of_a_pipeline():
         assert sum(kind == "end" and name == "epoch" for kind, name, _ in each.events) == 4
 
 
+def scores_of(monitor):
+    """The epochs' scores of every run."""
+    runs = monitor.get_logs(select="all")
+    return [[row["accuracy"] for row in run.data if row["task_name"] == "epoch"] for run in runs]
+
+
 @only_with_callbacks
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_callbacks_of_scikit_learn(n_jobs, capsys):
-    from sklearn.callback import ProgressBar, ScoringMonitor
+def test_scores_are_monitored_every_epoch():
+    """Alone, and on the last step of a Pipeline, where the monitor sees its rows."""
+    from sklearn.callback import ScoringMonitor
 
     X, y = problem("binary")
     model = MomentumLogisticClassifier(max_iter=4, **FIXED)
+    expected = [clone(model).set_params(max_iter=e).fit(X, y).score(X, y) for e in (1, 2, 3, 4)]
+    for whole in (lambda model: model, lambda model: make_pipeline("passthrough", model)):
+        monitor = ScoringMonitor(scoring="accuracy")
+        whole(clone(model).set_callbacks(monitor)).fit(X, y)
+        assert scores_of(monitor) == [expected]
+
+
+@only_with_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("search_class", [GridSearchCV, MomentumGridSearchCV])
+def test_the_callbacks_of_scikit_learn_in_searches(search_class, n_jobs):
+    """A monitor on the estimator sees every fit of GridSearchCV; a progress bar the whole tree."""
+    from sklearn.callback import ProgressBar, ScoringMonitor
+
+    X, y = problem("binary")
     monitor = ScoringMonitor(scoring="accuracy")
-    alone = clone(model).set_callbacks(monitor, ProgressBar()).fit(X, y)
-    assert alone.n_iter_ == 4
-    monitor = ScoringMonitor(scoring="accuracy")
-    grid = {"momentum": [0.0, 0.5]}
-    search = GridSearchCV(model, grid, cv=3, n_jobs=n_jobs).set_callbacks(monitor, ProgressBar())
-    search.fit(X, y)
-    assert search.best_estimator_.n_iter_ == 4
+    model = MomentumLogisticClassifier(max_iter=4, **FIXED).set_callbacks(monitor)
+    search = search_class(model, {"momentum": [0.0, 0.5]}, cv=3, n_jobs=n_jobs)
+    search.set_callbacks(ProgressBar()).fit(X, y)
+    # Candidates that descend together have no fit of their own; the refit has.
+    fits = 2 * 3 + 1 if search_class is GridSearchCV else 1
+    assert sum(len(scores) for scores in scores_of(monitor)) == 4 * fits
 
 
 @only_with_callbacks
