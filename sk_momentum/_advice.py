@@ -92,13 +92,15 @@ def divergence_message(estimator, outcome, *, geometry, rule, batch_size):
     used = estimator.learning_rate_
     # Never more than half of what has just diverged, whatever theory says.
     advised = min(advised, used / 2)
-    kind = rule.momentum_type if isinstance(rule, FixedMomentum) else "Nesterov's sequence"
+    momentum = f"{estimator.momentum_:g} ({estimator.momentum_type})"
+    if not isinstance(rule, FixedMomentum):
+        momentum = "'auto' (Nesterov's sequence)"
     where = "above" if used > limit else "not above"
     unless = "" if used > limit else " (which holds for quadratics, mini-batches only on average)"
     return (
         f"{name(estimator)} diverged: the loss went from {loss[0]:.4g} to {loss[-1]:.4g} in "
         f"{counted(outcome.n_iter)}. learning_rate={used:g} is {where} {limit:.3g}, the stable "
-        f"limit for this data at momentum={estimator.momentum_:g} ({kind}){unless}: "
+        f"limit for this data at momentum={momentum}{unless}: "
         f"{advice(estimator, advised)}. The coefficients kept are those of epoch "
         f"{outcome.best_iter}, the best before."
     )
