@@ -14,7 +14,8 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
 from ._advice import rounded_down, stable_and_advised
-from ._facts import Case, final_step
+from ._facts import Case
+from ._pipelines import last_step
 from ._search import MomentumGridSearchCV
 from ._training import prepare
 from ._verdict import REMEDIES, judge
@@ -219,9 +220,9 @@ def stable_learning_rate(estimator, X, y, sample_weight=None):
     >>> print(f"{stable_learning_rate(model, scale(X), y):.3f}")
     0.745
     """
-    final, earlier = final_step(estimator)
-    if earlier is not None:
-        X = clone(earlier).fit_transform(X, y)
+    final, prefix = last_step(estimator, user="stable_learning_rate")
+    if prefix and len(estimator.steps) > 1:
+        X = clone(estimator[:-1]).fit_transform(X, y)
     final = clone(final)
     if final.learning_rate == "auto":
         final.set_params(learning_rate=1.0)
@@ -294,13 +295,14 @@ def diagnose(estimator, X=None, y=None, sample_weight=None):
     """
     if isinstance(estimator, MomentumGridSearchCV):
         return diagnose_search(estimator, X, y, sample_weight)
-    final, earlier = final_step(estimator)
+    final, prefix = last_step(
+        estimator, user="diagnose", instead="; it takes a MomentumGridSearchCV, too"
+    )
     check_is_fitted(final)
     if (X is None) != (y is None):
         raise ValueError("diagnose was given one of X and y only; give both or neither.")
-    if X is not None and earlier is not None:
-        X = earlier.transform(X)
-    prefix = "" if earlier is None else f"{estimator.steps[-1][0]}__"
+    if X is not None and prefix and len(estimator.steps) > 1:
+        X = estimator[:-1].transform(X)
     case = Case(final, X, y, sample_weight)
     verdict = judge(case)
     advice, params = REMEDIES[verdict](case)
@@ -408,7 +410,7 @@ def leads_astray(search, knob, value):
     """Whether a learning rate lies beyond the stable limit, as far as that is known."""
     if knob != "learning_rate":
         return False
-    limit = Case(final_step(search.best_estimator_)[0]).limit
+    limit = Case(last_step(search.best_estimator_, user="diagnose")[0]).limit
     return limit is not None and value >= limit
 
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import BaseMomentum
 from ._compat import check_matplotlib_support
+from ._pipelines import last_step
 from ._search import MomentumGridSearchCV
 
 # Values that span more decades than this are drawn on a logarithmic scale.
@@ -461,13 +460,11 @@ def mark(ax, line, index, **look):
 
 def fitted_last_step(estimator):
     """The estimator of this package that an estimator is, or ends in."""
-    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    if not isinstance(final, BaseMomentum):
-        raise TypeError(
-            "LossHistoryDisplay draws the losses of MomentumLinearRegressor and "
-            "MomentumLogisticClassifier, alone or as the last step of a Pipeline, and with "
-            f"from_search those of MomentumGridSearchCV, but got {final!r}."
-        )
+    final, _ = last_step(
+        estimator,
+        user="LossHistoryDisplay",
+        instead="; the losses of a MomentumGridSearchCV are drawn by from_search",
+    )
     check_is_fitted(final, "loss_history_")
     return final
 

@@ -1,10 +1,8 @@
 """What a fit's history, and the data, say about how it went."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline
+from sklearn.base import clone
 
-from ._base import BaseMomentum
 from ._momentum import stable_limit, steady_state_factor
 from ._preconditioner import ColumnScales
 from ._training import prepare
@@ -24,20 +22,6 @@ UNSCALED = 4.0
 # Epochs in which every fit that follows the advice converges on those tables: Nesterov's sequence
 # at 1/L took 25 to 716 of them, mini-batches that end by "adaptive" up to 534, plane search 17.
 ENOUGH_EPOCHS = 1000
-
-
-def final_step(estimator):
-    """The estimator itself, or the last step of a Pipeline and the Pipeline of the others."""
-    final, earlier = estimator, None
-    if isinstance(estimator, Pipeline):
-        final, earlier = estimator.steps[-1][1], estimator[:-1]
-    if not isinstance(final, BaseMomentum):
-        what = type(final).__name__ if isinstance(final, BaseEstimator) else repr(final)
-        raise TypeError(
-            "expected MomentumLinearRegressor, MomentumLogisticClassifier or a Pipeline ending in "
-            f"one (for diagnose also a MomentumGridSearchCV), but got {what}."
-        )
-    return final, earlier
 
 
 class Case:

@@ -21,7 +21,7 @@ from ._compat import (
     score,
 )
 from ._design import make_design
-from ._groups import has_l1, is_auto, last_step
+from ._groups import has_l1, is_auto, searched_step
 from ._moments import MergedMoments
 from ._objective import QuadraticObjective
 from ._training import fit_together
@@ -40,7 +40,7 @@ def fold_parts(estimator, X, splits, fit_params):
     What is left of the total without fold j is then the sum of the others: n d^2 multiplications
     once, not once a split, and nothing subtracted.
     """
-    final, prefix = last_step(estimator)
+    final, prefix = searched_step(estimator)
     if prefix or is_classifier(final) or len(splits) < 3 or final.batch_size is not None:
         return None
     n = num_samples(X)

@@ -6,27 +6,20 @@ from dataclasses import dataclass, field
 from traceback import format_exc
 
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
-from ._base import BaseMomentum
+from ._pipelines import last_step
 
 # Candidates may differ in these and still descend together.
 TOGETHER = ("learning_rate", "momentum", "alpha")
 
 
-def last_step(estimator):
-    """The final step, which has to be one of ours, and its prefix in parameter names."""
-    final, prefix = estimator, ""
-    if isinstance(estimator, Pipeline):
-        name, final = estimator.steps[-1]
-        prefix = f"{name}__"
-    if not isinstance(final, BaseMomentum):
-        raise TypeError(
-            "MomentumGridSearchCV trains MomentumLinearRegressor and MomentumLogisticClassifier, "
-            f"alone or as the last step of a Pipeline, but got {final!r}; use "
-            "sklearn.model_selection.GridSearchCV for it."
-        )
-    return final, prefix
+def searched_step(estimator):
+    """The last step that a search varies, and its prefix in parameter names."""
+    return last_step(
+        estimator,
+        user="MomentumGridSearchCV",
+        instead="; use sklearn.model_selection.GridSearchCV for it",
+    )
 
 
 @dataclass
@@ -65,7 +58,7 @@ class Group:
 
         Shallow copies: their other parameters are one object, which only the first one uses.
         """
-        final = last_step(model)[0]
+        final = searched_step(model)[0]
         return [set_knobs(copy(final), knobs) for knobs in self.knobs]
 
 
@@ -85,14 +78,14 @@ def group_candidates(estimator, candidates, error_score):
     """
     models, settings = {}, defaultdict(dict)
     for i, parameters in enumerate(candidates):
-        prefix = last_step(estimator)[1]
+        prefix = searched_step(estimator)[1]
         knobs = {n.removeprefix(prefix): v for n, v in parameters.items() if is_knob(n, prefix)}
         others = {n: v for n, v in parameters.items() if not is_knob(n, prefix)}
         key = tuple((name, identity(others[name])) for name in sorted(others))
         if key not in models:
             models[key] = clone(estimator).set_params(**clone(others, safe=False))
         model = models[key]
-        final = set_knobs(copy(last_step(model)[0]), clone(knobs, safe=False))
+        final = set_knobs(copy(searched_step(model)[0]), clone(knobs, safe=False))
         # The rule differs between numbers and "auto", and where there is an L1 part.
         kinds = (is_auto(final.learning_rate), is_auto(final.momentum), has_l1(final))
         earlier = tuple(part for part in key if not part[0].startswith(prefix))

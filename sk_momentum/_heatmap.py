@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._display import axes_of, check_option, check_search, ended, metric_of, spans_decades
-from ._groups import is_auto, last_step
+from ._groups import is_auto, searched_step
 from ._momentum import stable_limit
 
 # A fit that is about to diverge can be arbitrarily bad: where the worst cell is this many times as
@@ -258,7 +258,7 @@ class SearchHeatmapDisplay:
         """
         check_option("values", values, ("score", "loss"))
         check_search(search)
-        prefix = last_step(search.estimator)[1]
+        prefix = searched_step(search.estimator)[1]
         pairs = numeric_pairs(search.cv_results_["params"], prefix)
         scored = values == "score"
         if scored:
@@ -347,7 +347,7 @@ def last_losses(search):
 
 def momentum_type_of(search):
     """That of the winner, or of the estimator where the search does not set it."""
-    final, prefix = last_step(search.estimator)
+    final, prefix = searched_step(search.estimator)
     best = getattr(search, "best_params_", {})
     return best.get(f"{prefix}momentum_type", final.momentum_type)
 

@@ -22,7 +22,7 @@ from ._compat import (
     warn_or_raise_about_fit_failures,
 )
 from ._folds import FACTS, fold_parts, routed_params, train_and_score
-from ._groups import balanced, group_candidates, is_auto, last_step
+from ._groups import balanced, group_candidates, is_auto, searched_step
 from ._stopping import DivergenceWarning
 from ._training import prepare
 
@@ -132,7 +132,7 @@ class MomentumGridSearchCV(GridSearchCV):
         TypeError
             If the estimator, or a candidate's, is not one of this package.
         """
-        last_step(self.estimator)
+        searched_step(self.estimator)
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
@@ -193,7 +193,7 @@ class MomentumGridSearchCV(GridSearchCV):
         groups = group_candidates(self.estimator, candidates, self.error_score)
         parts = fold_parts(self.estimator, X, splits, routed.estimator.fit)
         tasks = [(split, setting) for split in range(len(splits)) for setting in groups]
-        if not last_step(self.estimator)[1]:
+        if not searched_step(self.estimator)[1]:
             tasks = balanced(tasks, effective_n_jobs(self.n_jobs))
         # Made before they are handed out: a context notes its children.
         contexts = [None] * len(tasks)
@@ -281,7 +281,7 @@ class MomentumGridSearchCV(GridSearchCV):
         if self.multimetric_ and not self.refit:
             return None
         model = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        final, prefix = last_step(model)
+        final, prefix = searched_step(model)
         if is_auto(final.learning_rate) or (prefix and not self.refit):
             return None
         if prefix:
