@@ -2,9 +2,20 @@
 
 import numpy as np
 
-from ._display import axes_of, check_option, check_search, ended, metric_of, spans_decades
 from ._groups import is_auto, searched_step
 from ._momentum import stable_limit
+from ._pictures import (
+    LOGARITHMIC,
+    axes_of,
+    cell_edges,
+    check_option,
+    check_search,
+    ended,
+    metric_of,
+    scale_of_momentum,
+    spaced_out,
+    spans_decades,
+)
 
 # A fit that is about to diverge can be arbitrarily bad: where the worst cell is this many times as
 # far from the best as the cell at this quantile, the colours end at that one.
@@ -156,14 +167,7 @@ class SearchHeatmapDisplay:
             point = [self.learning_rate[column]], [self.momentum[row]]
             star = {"marker": "*", "markersize": 16, "color": "white", "mec": "black"}
             (self.best_,) = ax.plot(*point, linestyle="none", label="best", zorder=4, **star)
-        ax.set(xlim=x_edges[[0, -1]], ylim=y_edges[[0, -1]])
-        ax.set(xlabel="learning rate", ylabel="momentum")
-        at = spaced_out(self.learning_rate, LOGARITHMIC, MAX_X_TICKS)
-        ax.xaxis.set_ticks(at, labels=[f"{eta:.3g}" for eta in at])
-        ax.xaxis.set_ticks([], minor=True)
-        at = spaced_out(self.momentum, momentum_scale, MAX_Y_TICKS)
-        # What tells momenta near 1 apart is 1 - beta.
-        ax.yaxis.set_ticks(at, labels=[f"{1 - float(f'{1 - beta:.2g}'):.12g}" for beta in at])
+        self._set_axes(x_edges, y_edges, momentum_scale)
         self.colorbar_ = None
         if colorbar:
             self.colorbar_ = self.figure_.colorbar(
@@ -171,6 +175,19 @@ class SearchHeatmapDisplay:
             )
         self._add_legend()
         return self
+
+    def _set_axes(self, x_edges, y_edges, momentum_scale):
+        """Limits, names and ticks: values of the grid, as many as have room."""
+        self.ax_.set(xlim=x_edges[[0, -1]], ylim=y_edges[[0, -1]])
+        self.ax_.set(xlabel="learning rate", ylabel="momentum")
+        at = spaced_out(self.learning_rate, LOGARITHMIC, MAX_X_TICKS)
+        self.ax_.xaxis.set_ticks(at, labels=[f"{eta:.3g}" for eta in at])
+        self.ax_.xaxis.set_ticks([], minor=True)
+        at = spaced_out(self.momentum, momentum_scale, MAX_Y_TICKS)
+        # What tells momenta near 1 apart is 1 - beta.
+        self.ax_.yaxis.set_ticks(
+            at, labels=[f"{1 - float(f'{1 - beta:.2g}'):.12g}" for beta in at]
+        )
 
     def _colors(self):
         """Bright is good, in grey too; the range leaves out what is about to diverge."""
@@ -292,12 +309,6 @@ class SearchHeatmapDisplay:
         return display.plot(ax, colorbar=colorbar, **kwargs)
 
 
-# A scale and its inverse, for positions on an axis.
-LOGARITHMIC = (np.log10, lambda t: 10.0**t)
-LINEAR = (lambda value: value, lambda t: t)
-# Momenta in decades of 1 - beta, increasing; an axis may ask for the position of 1, or beyond.
-DECADES = (lambda beta: -np.log10(np.maximum(1 - beta, 1e-16)), lambda t: 1 - 10.0**-t)
-
 HATCHED = {
     "facecolor": (1, 1, 1, 0.6),
     "edgecolor": "0.2",
@@ -352,24 +363,6 @@ def momentum_type_of(search):
     return best.get(f"{prefix}momentum_type", final.momentum_type)
 
 
-def scale_of_momentum(momentum):
-    """Decades of 1 - beta, unless the momenta are more evenly spaced as they are."""
-    if len(momentum) < 3:
-        return DECADES
-    gaps = [np.diff(forward(momentum)) for forward, _ in (DECADES, LINEAR)]
-    decades, linear = (gap.max() / gap.min() for gap in gaps)
-    return DECADES if decades <= linear else LINEAR
-
-
-def cell_edges(values, scale):
-    """Half-way between the values on that scale, and as far beyond the first and the last."""
-    forward, inverse = scale
-    at = forward(values)
-    gaps = np.diff(at) if len(at) > 1 else np.array([0.5])
-    middle = at[:-1] + np.diff(at) / 2
-    return inverse(np.concatenate([[at[0] - gaps[0] / 2], middle, [at[-1] + gaps[-1] / 2]]))
-
-
 def hatch(ax, x_edges, y_edges, cells):
     """Hatch cells, and pale the colours under them; None where there are none."""
     if not cells.any():
@@ -381,14 +374,3 @@ def hatch(ax, x_edges, y_edges, cells):
         for i, j in np.argwhere(cells)
     ]
     return ax.add_collection(PolyCollection(corners, zorder=2, **HATCHED))
-
-
-def spaced_out(values, scale, most):
-    """The values, or those of them that leave room for labels: at most so many."""
-    at = scale[0](values)
-    gap = 0.999 * (at[-1] - at[0]) / (most - 1)
-    kept = [0]
-    for i in range(1, len(at)):
-        if at[i] - at[kept[-1]] >= gap:
-            kept.append(i)
-    return values[kept]

@@ -1,0 +1,131 @@
+"""What a diagnosis says of a search: how its candidates ended, and the edges of its grid."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.model_selection import ParameterGrid
+
+from ._advice import rounded_down
+from ._facts import Case
+from ._pipelines import last_step
+
+# A share of the scores' standard deviation over the splits within which candidates are equal.
+TIE = 1e-3
+
+
+def of_search(search, best):
+    """The diagnosis of the best estimator, with what the search adds to it."""
+    results = search.cv_results_
+    ends = np.array([results[f"split{i}_status"] for i in range(search.n_splits_)], dtype=object)
+    edges = extensions(search)
+    # What the best estimator is to change is no edge.
+    beyond = {name: value for name, value in edges.items() if name not in best.params}
+    params = grid_to_try(search, best.params, beyond)
+    sentences = [
+        f"{name}={search.best_params_[name]:g} is at an edge of the grid: extend it to {value:g}"
+        for name, value in beyond.items()
+    ]
+    said = "; ".join(sentences) + "." if sentences else ""
+    verdict, advice = best.verdict, f"{best.advice} {said}".rstrip()
+    if edges and verdict == "converged":
+        verdict, advice = "edge of the grid", said
+    return replace(
+        best,
+        verdict=verdict,
+        advice=advice,
+        params=params,
+        candidates=len(results["params"]),
+        diverged=int((ends == "diverged").any(axis=0).sum()),
+        unfinished=int((ends == "max_iter").any(axis=0).sum()),
+        edges=tuple(edges),
+    )
+
+
+def grid_to_try(search, params, beyond):
+    """The search's parameters: values of searched ones join the grid, others are set."""
+    grid, others = search.param_grid, {}
+    for name, value in params.items():
+        if name in search.best_params_:
+            grid = extended(grid, search, name, value)
+        else:
+            others[f"estimator__{name}"] = value
+    for name, value in beyond.items():
+        grid = extended(grid, search, name, value)
+    return others if grid is search.param_grid else {"param_grid": grid, **others}
+
+
+def extensions(search):
+    """For every parameter whose best value is the least or largest of its grid: the next one."""
+    found = {}
+    for name, best in search.best_params_.items():
+        knob = name.rpartition("__")[2]
+        if knob not in NEXT or isinstance(best, str):
+            continue
+        values = sorted({p[name] for p in own_grid(search) if not isinstance(p[name], str)})
+        if len(values) < 2 or best not in (values[0], values[-1]):
+            continue
+        if matters(search, name, values):
+            neighbour = values[1] if best == values[0] else values[-2]
+            value = NEXT[knob](float(best), float(neighbour))
+            if value is not None and not leads_astray(search, knob, value):
+                found[name] = value
+    return found
+
+
+def own_grid(search):
+    """The candidates that differ from the best one in the values of its own parameters."""
+    names = set(search.best_params_)
+    return [p for p in ParameterGrid(search.param_grid) if set(p) == names]
+
+
+def matters(search, name, values):
+    """Whether the edge is better than the rest by more than the splits' scores scatter."""
+    results, best = search.cv_results_, search.best_params_[name]
+    metric = search.refit if isinstance(search.refit, str) else "score"
+    scores = results.get(f"mean_test_{metric}")
+    if scores is None:
+        return True
+    inner = [s for s, p in zip(scores, results["params"]) if p.get(name, best) != best]
+    inner = np.array(inner)[np.isfinite(inner)]
+    gain = scores[search.best_index_] - inner.max(initial=-np.inf)
+    scatter = results[f"std_test_{metric}"][search.best_index_]
+    return bool(gain > TIE * scatter)
+
+
+def leads_astray(search, knob, value):
+    """Whether a learning rate lies beyond the stable limit, as far as that is known."""
+    if knob != "learning_rate":
+        return False
+    limit = Case(last_step(search.best_estimator_, user="diagnose")[0]).limit
+    return limit is not None and value >= limit
+
+
+def next_scale(best, neighbour):
+    """One more step of the same ratio."""
+    return rounded_down(best * best / neighbour) if best > 0 and neighbour > 0 else None
+
+
+def next_momentum(best, neighbour):
+    """One more step of the same ratio in 1 - beta; 0 at the least."""
+    if best == 0:
+        return None
+    value = 1 - (1 - best) ** 2 / (1 - neighbour)
+    return max(round(value, 4), 0.0) if round(value, 4) < 1 else None
+
+
+def extended(grid, search, name, value):
+    """The grid with one more value of the parameter, where it was searched."""
+    several = isinstance(grid, list | tuple)
+    parts = list(grid) if several else [grid]
+    names = set(search.best_params_)
+    parts = [
+        {**part, name: [*part[name], value]}
+        if set(part) == names and value not in list(part[name])
+        else part
+        for part in parts
+    ]
+    return parts if several else parts[0]
+
+
+# How a grid of the parameter goes on beyond its edge.
+NEXT = {"learning_rate": next_scale, "momentum": next_momentum, "alpha": next_scale}
