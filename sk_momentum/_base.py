@@ -1,20 +1,18 @@
 """What both estimators share: parameters, fit and partial_fit, from rows to fitted attributes."""
 
 import time
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
-from functools import wraps
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._advice import explain, explain_undone
-from ._callbacks import LIFECYCLE, CallbackSupportMixin, FitTasks, Observers, Printer, watched
-from ._compat import check_weights, fit_context
+from ._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
+from ._compat import fit_context
 from ._descent import Plan, descend
 from ._design import make_design
 from ._knobs import choose_preconditioner, make_rule
@@ -24,8 +22,8 @@ from ._objective import make_objective
 from ._parameters import CONSTRAINTS, check_together
 from ._penalty import ElasticNet
 from ._preconditioner import Diagonal, Identity
-from ._rows import Rows, hold_out
 from ._training import fit_together
+from ._validation import all_or_nothing, validate_rows
 
 # How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
 STREAM = {
@@ -35,24 +33,6 @@ STREAM = {
     "shuffle": False,
     "streaming": True,
 }
-
-
-def all_or_nothing(method):
-    """A call that raises leaves the estimator as it was."""
-
-    @wraps(method)
-    def wrapper(self, *args, **kwargs):
-        before = dict(self.__dict__)
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            # What scikit-learn has still to tear down stays.
-            before |= {name: vars(self)[name] for name in LIFECYCLE if name in vars(self)}
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    return wrapper
 
 
 class BaseMomentum(CallbackSupportMixin, BaseEstimator):
@@ -170,7 +150,7 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
         # scikit-learn checks them in the first call only.
         self._validate_params()
         check_together(self, searches=False)
-        rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=new_targets)
+        rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=new_targets)
         objective = self._objective(rows)
         carried = dict(self._state) if resume else {}
         geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
@@ -198,66 +178,6 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
             batch_size=self._rows_of_a_batch(objective),
         )
         return self
-
-    # ---------------------------------------------------------------- validate
-
-    def _validate_rows(self, X, y, sample_weight, *, reset, new_targets, name="sample_weight"):
-        """Check and encode rows; those of weight 0 are dropped before anything is counted."""
-        # The check for NaN sums X, which may overflow without harm.
-        with np.errstate(over="ignore", invalid="ignore"):
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                order="C" if self.batch_size is not None else None,
-                **self._target_checks,
-            )
-        if sparse.issparse(X) and not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        weights = check_weights(sample_weight, X, name=name)
-        rows = Rows(X, y, weights).of_positive_weight()
-        y, weights = self._encode_targets(
-            rows.y, rows.weights, new=new_targets, training=name == "sample_weight"
-        )
-        return Rows(rows.X, y, weights).of_positive_weight()
-
-    def _split(self, rows, X_val, y_val, sample_weight_val, resume):
-        """Training rows, validation rows or None, and the random state carried on."""
-        carried = getattr(self, "_state", None) if resume else None
-        random = deepcopy(carried and carried.get("random"))
-        if random is None or random["rng"] is None:
-            # Of our own, seeded once: what others draw between two calls changes nothing.
-            random = {"split_seed": None, "rng": None}
-            if self.early_stopping or self.batch_size is not None:
-                seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-                random = {"split_seed": int(seeds[0]), "rng": np.random.RandomState(seeds[1])}
-        if X_val is not None:
-            if y_val is None:
-                raise ValueError("X_val was given without y_val; give both or neither.")
-            held_out = self._validate_rows(
-                X_val,
-                y_val,
-                sample_weight_val,
-                reset=False,
-                new_targets=False,
-                name="sample_weight_val",
-            )
-            return rows, held_out, random
-        if y_val is not None or sample_weight_val is not None:
-            raise ValueError("y_val or sample_weight_val was given without X_val.")
-        if not self.early_stopping:
-            return rows, None, random
-        train, test = hold_out(
-            rows,
-            fraction=self.validation_fraction,
-            seed=random["split_seed"],
-            stratify=self._stratify(rows.y),
-        )
-        return train, test, random
 
     def _stratify(self, y):
         return None

@@ -1,6 +1,5 @@
 """Every private import and every version difference of scikit-learn, and nothing else."""
 
-import numpy as np
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
 from sklearn.model_selection._validation import (
@@ -20,7 +19,7 @@ __all__ = [
     "StrOptions",
     "check_matplotlib_support",
     "check_method_params",
-    "check_weights",
+    "check_sample_weight",
     "failed_scores",
     "fit_context",
     "insert_error_scores",
@@ -34,6 +33,7 @@ __all__ = [
 ]
 
 check_method_params = _check_method_params
+check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 insert_error_scores = _insert_error_scores
 num_samples = _num_samples
@@ -61,19 +61,3 @@ def failed_scores(scorer, error_score):
     if isinstance(scorer, _MultimetricScorer):
         return dict.fromkeys(scorer._scorers, error_score)
     return error_score
-
-
-def check_weights(sample_weight, X, *, name):
-    """Weights of shape (n_rows,) in float64: not negative, not all zero."""
-    if sample_weight is None:
-        return np.ones(X.shape[0])
-    weights = _check_sample_weight(sample_weight, X, dtype="float64", copy=True)
-    if (weights < 0).any():
-        raise ValueError(
-            f"{name} has negative values (the least is {weights.min():g}); "
-            "weights must be >= 0. Negative values in data passed as sample weights "
-            "cannot be trained on."
-        )
-    if not weights.any():
-        raise ValueError(f"{name} is zero for every row; at least one weight must be > 0.")
-    return weights

@@ -2,10 +2,11 @@
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from ._base import BaseMomentum, all_or_nothing
+from ._base import BaseMomentum
 from ._compat import fit_context
 from ._docs import shared_docstring
 from ._losses import HalfSquaredError
+from ._validation import all_or_nothing
 
 
 @shared_docstring

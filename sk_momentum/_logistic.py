@@ -7,10 +7,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from ._base import BaseMomentum, all_or_nothing
+from ._base import BaseMomentum
 from ._compat import StrOptions, fit_context
 from ._docs import shared_docstring
 from ._losses import BinaryLogLoss, MultinomialLogLoss
+from ._validation import all_or_nothing
 
 
 @shared_docstring

@@ -12,7 +12,6 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from ._base import all_or_nothing
 from ._callbacks import SearchTasks, watched
 from ._compat import (
     check_method_params,
@@ -25,6 +24,7 @@ from ._folds import FACTS, fold_parts, routed_params, train_and_score
 from ._groups import balanced, group_candidates, is_auto, searched_step
 from ._stopping import DivergenceWarning
 from ._training import prepare
+from ._validation import all_or_nothing
 
 
 class MomentumGridSearchCV(GridSearchCV):

@@ -15,6 +15,7 @@ from ._compat import one_blas_thread
 from ._descent import descend
 from ._knobs import make_geometry
 from ._parameters import check_together
+from ._validation import split_rows, validate_rows
 
 
 class Training(NamedTuple):
@@ -90,7 +91,7 @@ def prepare(estimators, X, y, sample_weight=None):
     -------
     Prepared
     """
-    rows = estimators[0]._validate_rows(X, y, sample_weight, reset=True, new_targets=True)
+    rows = validate_rows(estimators[0], X, y, sample_weight, reset=True, new_targets=True)
     return assemble(estimators, rows)
 
 
@@ -129,8 +130,8 @@ def fit_together(
     self = estimators[0]
     resume = self.warm_start and hasattr(self, "coef_")
     check_together(self, searches=both_auto(self) and self.batch_size is None)
-    rows = self._validate_rows(X, y, sample_weight, reset=not resume, new_targets=not resume)
-    rows, held_out, random = self._split(rows, X_val, y_val, sample_weight_val, resume)
+    rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=not resume)
+    rows, held_out, random = split_rows(self, rows, X_val, y_val, sample_weight_val, resume)
     objective, geometry, rule, learning_rate, batch_size = assemble(estimators, rows, moments)
     momentum = rule.momentum
     # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
