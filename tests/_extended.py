@@ -73,7 +73,7 @@ def linear(columns, coefficients):
     return result[0]
 
 
-def orthonormal(columns):
+def orthonormal(columns, negligible):
     """An orthonormal basis of the span of columns, and the columns in it.
 
     Classical Gram-Schmidt, every column twice.
@@ -81,6 +81,8 @@ def orthonormal(columns):
     Parameters
     ----------
     columns : pair of arrays of shape (n, d)
+    negligible : ndarray of shape (d,)
+        Of a column's part outside the span of those before it, the length that is none.
 
     Returns
     -------
@@ -108,7 +110,7 @@ def orthonormal(columns):
             shadow = total((shadow[0].T, shadow[1].T)) if r else pair(np.zeros(n))
             v = add(v, (-shadow[0], -shadow[1]))
         outside = _length(v)
-        if outside <= DEPENDENT * length:
+        if outside <= max(DEPENDENT * length, negligible[j]):
             continue
         R[:r, r], R[r, r] = inside, outside
         # One Newton step takes the reciprocal of a long double to that of a pair.

@@ -21,6 +21,8 @@ class Outcome:
     ----------
     to_go : float
         (F - F*) / (F(null) - F*); NaN where there is no minimum.
+    to_go_resolved : float
+        The same to the minimum without directions that only the columns' rounding gives them.
     above_null : float
         (F - F(null)) / F(null).
     history_error : float
@@ -34,9 +36,11 @@ class Outcome:
 
     number: int
     status: str
+    geometry: object
     epochs: int
     seconds: float
     to_go: float = np.nan
+    to_go_resolved: float = np.nan
     above_null: float = np.nan
     history_error: float = np.nan
     history_rounding: float = np.nan
@@ -71,11 +75,14 @@ def measure(problem):
     try:
         model, seconds, messages = fitted(problem)
     except Exception as error:  # what a fit raises is what the table is to say
-        return Outcome(problem.number, "error", 0, 0.0, broken=["error"], messages=[f"{error!r}"])
+        return Outcome(
+            problem.number, "error", None, 0, 0.0, broken=["error"], messages=[f"{error!r}"]
+        )
     oracle = oracle_of(problem)
     outcome = Outcome(
         number=problem.number,
         status=model.status_,
+        geometry=model.preconditioner_,
         epochs=model.n_iter_,
         seconds=seconds,
         separable=oracle.separable,
@@ -111,8 +118,13 @@ def judge(outcome, model, oracle, problem):
         return
     gain = null - oracle.optimum
     outcome.to_go = float((F - oracle.optimum) / max(gain, null_rounding))
-    if outcome.converged and outcome.to_go > max(SHARE_TO_GO, model.tol):
+    allowed = max(SHARE_TO_GO, model.tol)
+    if outcome.converged and outcome.to_go > allowed:
         outcome.broken.append("to go")
+        resolved = oracle.resolved(eps)
+        outcome.to_go_resolved = float((F - resolved) / max(null - resolved, null_rounding))
+        if outcome.to_go_resolved > allowed:
+            outcome.broken.append("to go, resolved")
 
 
 def searches(model):

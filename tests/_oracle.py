@@ -24,92 +24,16 @@ from _extended import (
     orthonormal,
     pair,
     solve_positive,
-    solve_triangular,
     two_product,
     two_sum,
 )
 from _oracle_l1 import minimise as minimise_l1
+from _oracle_losses import BOUNDS, HalfSquaredError, LogLoss, certified_gap, encoded
 from scipy import sparse
 from scipy.optimize import linprog
 
 # What the oracle promises, as a share of F(null) - F*.
 PROMISED = 1e-12
-BOUNDS = {"squared": 1.0, "binary": 0.25, "multinomial": 0.5}
-
-
-class HalfSquaredError:
-    """loss(z, y) = sum_t (z_t - y_t)^2 / 2."""
-
-    @staticmethod
-    def rows(Z, Y):
-        """The loss of every row."""
-        return 0.5 * np.square(Z - Y).sum(axis=1)
-
-    @staticmethod
-    def derivative(Z, Y):
-        """Its derivative in Z, of the shape of Z."""
-        return Z - Y
-
-    @staticmethod
-    def curvature(Z):
-        """Its second derivative, of shape (n, k, k)."""
-        return np.broadcast_to(np.eye(Z.shape[1], dtype=LONG), (*Z.shape, Z.shape[1]))
-
-    @staticmethod
-    def best_constant(Y, s):
-        """What Z minimises the mean loss."""
-        return s @ Y
-
-
-class LogLoss:
-    """loss(z, y) = log sum_c exp(z_c) - z_y; with one column z the other class has 0."""
-
-    @staticmethod
-    def _probabilities(Z):
-        """Of all classes, and how far each logarithm is from that of the largest."""
-        if Z.shape[1] == 1:
-            Z = np.column_stack([np.zeros_like(Z), Z])
-        D = Z - Z.max(axis=1, keepdims=True)
-        E = np.exp(D)
-        return D, E / E.sum(axis=1, keepdims=True), E
-
-    @classmethod
-    def rows(cls, Z, Y):
-        """The loss of every row: log(1 + the sum of all but the largest) - (z_y - largest)."""
-        D, _, E = cls._probabilities(Z)
-        top = D.argmax(axis=1)
-        E[np.arange(len(E)), top] = 0
-        Y = np.column_stack([1 - Y, Y]) if Z.shape[1] == 1 else Y
-        return np.log1p(E.sum(axis=1)) - (Y * D).sum(axis=1)
-
-    @classmethod
-    def derivative(cls, Z, Y):
-        """p - y, with 1 - p as the sum of the others, so that no digit is lost."""
-        P = cls._probabilities(Z)[1]
-        if Z.shape[1] == 1:
-            return np.where(Y > 0, -P[:, :1], P[:, 1:])
-        others = P @ (1 - np.eye(P.shape[1], dtype=LONG))
-        return np.where(Y > 0, -others, P)
-
-    @classmethod
-    def curvature(cls, Z):
-        """diag(p) - p p', of shape (n, k, k)."""
-        P = cls._probabilities(Z)[1]
-        if Z.shape[1] == 1:
-            return (P[:, :1] * P[:, 1:])[..., None]
-        k = P.shape[1]
-        others = P @ (1 - np.eye(k, dtype=LONG))
-        H = -P[:, :, None] * P[:, None, :]
-        H[:, np.arange(k), np.arange(k)] = P * others
-        return H
-
-    @staticmethod
-    def best_constant(Y, s):
-        """The log odds, or the centred log shares."""
-        shares = s @ Y
-        if Y.shape[1] == 1:
-            return np.log(shares) - np.log(s @ (1 - Y))
-        return np.log(shares) - np.log(shares).mean()
 
 
 class Oracle:
@@ -203,46 +127,54 @@ class Oracle:
         )
         return value
 
-    def _lifted(self, columns):
+    def _lifted(self):
         """Columns with the penalty's rows below them, of about unit length."""
         root = np.sqrt(self.s)[:, None]
-        high, low = (part[:, columns] for part in self.centered)
+        high, low = self.centered
         p, e = two_product(high, np.broadcast_to(root, high.shape))
         p, e = two_sum(p, e + low * root)
-        below = np.sqrt(self.l2 / self.bound) * np.eye(len(columns), dtype=LONG)
+        below = np.sqrt(self.l2 / self.bound) * np.eye(high.shape[1], dtype=LONG)
         p, e = np.vstack([p, below]), np.vstack([e, np.zeros_like(below)])
         # A power of two, so that nothing is rounded.
         length = np.sqrt(np.square(p).sum(axis=0))
         scale = np.exp2(-np.floor(np.log2(np.where(length > 0, length, 1))))
         return (p * scale, e * scale), scale
 
-    def _model(self, columns, slope=None):
-        """The smooth problem on some columns, with a linear part slope . w of shape (k, d)."""
-        lifted, scale = self._lifted(columns)
-        Q, R, independent = orthonormal(lifted)
+    def _model(self, rounding=0.0):
+        """The smooth problem in q: rows A, penalty P, with T = (q, b) of shape (k, r + 1).
+
+        Without directions that the columns have only within a relative ``rounding`` of theirs.
+        """
+        lifted, scale = self._lifted()
+        raw = np.sqrt(self.s @ np.square(self.X)) * scale
+        Q, R, _ = orthonormal(lifted, rounding * raw)
         n = len(self.s)
         A = Q[:n] / np.sqrt(self.s)[:, None]
         if self.fit_intercept:
             A = np.column_stack([A, np.ones(n, dtype=LONG)])
         P = np.zeros((A.shape[1],) * 2, dtype=LONG)
         P[: len(R), : len(R)] = self.bound * (Q[n:].T @ Q[n:])
-        tilt = np.zeros((self.Y.shape[1], A.shape[1]), dtype=LONG)
-        if slope is not None:
-            scaled = (slope * scale)[:, independent]
-            tilt[:, : len(R)] = solve_triangular(R.T[::-1, ::-1], scaled.T[::-1])[::-1].T
-        return A, P, tilt, (R, independent, scale)
+        return A, P
 
-    def _smooth(self):
-        A, P, tilt, _ = self._model(np.arange(self.X.shape[1]))
-        T, gap = newton(self, A, P, tilt)
-        return value_at(self, A, P, tilt, T), gap
+    def _smooth(self, rounding=0.0):
+        A, P = self._model(rounding)
+        T, gap = newton(self, A, P)
+        return value_at(self, A, P, T), gap
+
+    def resolved(self, eps):
+        """The minimum without directions that only the rounding eps of the columns gives them.
+
+        A column that is another one times 1.609 is so up to its rounding, and F* uses the rest,
+        with coefficients of 1 / eps, as if it said something.
+        """
+        return self.optimum if self.l1 > 0 else self._smooth(LONG(4 * eps))[0]
 
     @cached_property
     def separable(self):
         """Whether some direction lowers the log-loss for ever: without a penalty no optimum."""
         if self.loss is HalfSquaredError or self.l2 > 0 or self.l1 > 0:
             return False
-        A = self._model(np.arange(self.X.shape[1]))[0].astype(np.float64)
+        A = self._model()[0].astype(np.float64)
         k = self.Y.shape[1]
         if k == 1:
             leads = A * np.where(self.Y > 0, 1.0, -1.0).astype(np.float64)
@@ -263,25 +195,15 @@ class Oracle:
         return bool(best.status == 3 or (best.status == 0 and -best.fun > 1e-6))
 
 
-def encoded(loss, y):
-    """Targets (n, k): numbers, 0 / 1, or one-hot."""
-    if loss == "squared":
-        return y.reshape(len(y), -1).astype(LONG)
-    classes = np.unique(y)
-    if len(classes) == 2:
-        return (y == classes[1])[:, None].astype(LONG)
-    return (y[:, None] == classes).astype(LONG)
+def value_at(oracle, A, P, T):
+    """The smooth model at T (k, p): mean loss and penalty."""
+    return oracle._mean_loss(A @ T.T) + 0.5 * np.sum((T @ P) * T)
 
 
-def value_at(oracle, A, P, tilt, T):
-    """The smooth model at T (k, p): mean loss, quadratic and linear part."""
-    return oracle._mean_loss(A @ T.T) + 0.5 * np.sum((T @ P) * T) + np.sum(tilt * T)
-
-
-def gradient_at(oracle, A, P, tilt, T):
+def gradient_at(oracle, A, P, T):
     """Its gradient, of the shape of T."""
     R = oracle.s[:, None] * oracle.loss.derivative(A @ T.T, oracle.Y)
-    return R.T @ A + T @ P + tilt
+    return R.T @ A + T @ P
 
 
 def hessian_at(oracle, A, P, T):
@@ -298,7 +220,7 @@ def hessian_at(oracle, A, P, T):
     return H.reshape(k * p, k * p)
 
 
-def newton(oracle, A, P, tilt, steps=300):
+def newton(oracle, A, P, steps=300):
     """Minimise the smooth model from the null model.
 
     Returns
@@ -307,12 +229,12 @@ def newton(oracle, A, P, tilt, steps=300):
     gap : longdouble
         A bound on how far above the minimum it is; infinite where there is none.
     """
-    T = np.zeros(tilt.shape, dtype=LONG)
+    T = np.zeros((oracle.Y.shape[1], A.shape[1]), dtype=LONG)
     if oracle.fit_intercept:
         T[:, -1] = oracle.null_constant
-    F, best = value_at(oracle, A, P, tilt, T), (np.inf, T, None)
+    F, best = value_at(oracle, A, P, T), (np.inf, T, None)
     for _ in range(steps):
-        G = gradient_at(oracle, A, P, tilt, T)
+        G = gradient_at(oracle, A, P, T)
         H = hessian_at(oracle, A, P, T)
         move = -solve_positive(H, G.reshape(-1, 1)).reshape(T.shape)
         decrement = -np.sum(move * G)
@@ -323,31 +245,10 @@ def newton(oracle, A, P, tilt, steps=300):
         size = LONG(1)
         while size > 1e-12:
             there = T + size * move
-            reached = value_at(oracle, A, P, tilt, there)
+            reached = value_at(oracle, A, P, there)
             if reached <= F - 1e-4 * size * decrement or decrement <= 1e-15 * np.abs(F):
                 break
             size /= 2
         T, F = there, reached
     decrement, T, H = best
-    return T, certified_gap(oracle, A, H, decrement)
-
-
-def certified_gap(oracle, A, H, decrement):
-    """F - F* from the Newton decrement squared.
-
-    Where no margin moves by more than rho the Hessian falls by at most e^(-2 rho).  In the ball
-    ||move||_H <= r margins move by at most r kappa, kappa^2 = max_i a_i' H^-1 a_i; with
-    r = 1 / (2 kappa) a decrement below r / (2 e) keeps the minimum inside, so that
-    F - F* <= e decrement^2 / 2.  On squared error the curvature stays: decrement^2 / 2.
-    """
-    if oracle.loss is HalfSquaredError:
-        return abs(decrement) / 2
-    k = oracle.Y.shape[1]
-    kappa = LONG(0)
-    p = A.shape[1]
-    inverse = solve_positive(H, np.eye(k * p, dtype=LONG))
-    for c in range(k):
-        block = inverse[c * p : (c + 1) * p, c * p : (c + 1) * p]
-        kappa = max(kappa, np.sqrt(np.abs(np.sum((A @ block) * A, axis=1)).max()))
-    inside = np.sqrt(np.abs(decrement)) < 1 / (4 * np.e * kappa)
-    return np.e * abs(decrement) / 2 if inside else LONG(np.inf)
+    return T, certified_gap(oracle, [A] * len(T), H, decrement)

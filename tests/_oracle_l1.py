@@ -7,6 +7,7 @@ leaves.  Once the active ones are at rest, the one that violates optimality most
 
 import numpy as np
 from _extended import EPS, LONG, solve_positive
+from _oracle_losses import HalfSquaredError, certified_gap
 
 # Coefficients that leave and join in vain, at most.
 STEPS = 3000
@@ -48,10 +49,12 @@ class Lasso:
         oracle = self.oracle
         C = oracle.s[:, None, None] * oracle.loss.curvature(self.A @ V.T)
         c, j = np.nonzero(active)
-        H = np.array(
-            [(C[:, a, c] * self.A[:, [i]] * self.A[:, j]).sum(axis=0) for a, i in zip(c, j)]
-        )
-        return H.reshape(len(c), len(c)) + np.diag(self.l2[j])
+        rows = [(C[:, a, c] * self.A[:, [i]] * self.A[:, j]).sum(axis=0) for a, i in zip(c, j)]
+        H = np.array(rows, dtype=LONG).reshape(len(c), len(c)) + np.diag(self.l2[j])
+        if self.k > 1 and oracle.loss is not HalfSquaredError:
+            # Softmax ignores a common shift of the intercepts.
+            H[np.ix_(j == self.d, j == self.d)] += LONG(1) / self.k**2
+        return H
 
 
 def minimise(oracle):
@@ -62,23 +65,23 @@ def minimise(oracle):
     sign = np.zeros(V.shape)
     active = np.zeros(V.shape, dtype=bool)
     active[:, -1] = oracle.fit_intercept
-    F, best = problem.value(V), (np.inf, np.inf)
+    F, best, before = problem.value(V), (np.inf, np.inf), np.inf
     for _ in range(STEPS):
         G = problem.gradient(V)
-        gap = gap_bound(problem, V, G, sign, active)
-        best = min(best, (gap, F))
-        if gap <= 10 * EPS * F:
-            break
         g = (G + problem.l1 * sign)[active]
-        move = np.zeros_like(V)
-        if active.any():
-            move[active] = -solve_positive(problem.hessian(V, active), g[:, None])[:, 0]
+        move, H = np.zeros_like(V), problem.hessian(V, active)
+        move[active] = -solve_positive(H, g[:, None])[:, 0]
         decrement = -np.sum(move[active] * g)
-        if decrement <= 1e-28 * F:
-            if not join(problem, G, sign, active):
+        if decrement <= 1e-15 * F and not decrement < before / 2:
+            best = min(best, (gap_bound(problem, V, G, active, H, decrement), F))
+            enough = 1e-15 * (oracle.null - F) + 10 * EPS * oracle.null
+            if best[0] <= enough or not join(problem, G, sign, active):
                 break
+            before = np.inf
             continue
+        n_active = active.sum()
         V, F = advance(problem, V, F, move, decrement, sign, active)
+        before = decrement if active.sum() == n_active else np.inf
     return best[1], best[0]
 
 
@@ -115,16 +118,15 @@ def advance(problem, V, F, move, decrement, sign, active):
     return there, reached
 
 
-def gap_bound(problem, V, G, sign, active):
-    """F - F* from the subgradient that is left: F(v) + <r, v* - v> bounds F* from below.
+def gap_bound(problem, V, G, active, H, decrement):
+    """F - F*: what the active coefficients can still gain, and what the others could.
 
-    A coefficient of the minimum is at most F(null) / l1.
+    l1 sign(v_j) v is at most l1 |v|: the smooth problem of the active coefficients, with their
+    signs, is below F. Another coefficient gains at most what its slope exceeds l1 by, times
+    itself, and at the minimum that is at most F(null) / l1.
     """
-    inactive = np.maximum(np.abs(G) - problem.l1, 0)
-    left = np.where(active, np.abs(G + problem.l1 * sign), inactive)
-    left[:, :-1][:, ~problem.alive] = 0
-    coefficients, intercepts = left[:, :-1], left[:, -1]
-    reach = problem.oracle.null / problem.l1[:, :-1] + np.abs(V[:, :-1])
-    # Margins at the minimum are no further off than the terms that make them.
-    far = 1 + np.abs(V).sum() + reach.max() if problem.oracle.fit_intercept else 0
-    return np.sum(coefficients * reach) + np.sum(intercepts) * far
+    excess = np.where(active, 0, np.maximum(np.abs(G) - problem.l1, 0))[:, :-1]
+    excess[:, ~problem.alive] = 0
+    gain = np.sum(excess * problem.oracle.null / problem.l1[:, :-1])
+    features = [problem.A[:, active[c]] for c in range(problem.k)]
+    return gain + certified_gap(problem.oracle, features, H, decrement)

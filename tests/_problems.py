@@ -251,7 +251,7 @@ def draw_settings(rng, n):
     if rule in ("auto rate", "numbers"):
         params["momentum"] = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
         params["momentum_type"] = str(rng.choice(MOMENTUM_TYPES))
-    if params["alpha"] > 0 and params["preconditioner"] != "full" and rng.random() < 0.0:
+    if params["alpha"] > 0 and params["preconditioner"] != "full" and rng.random() < 0.1:
         params["l1_ratio"] = float(rng.choice([0.5, 1.0]))
     return str(rule), params
 
