@@ -33,6 +33,7 @@ from _problems import draw, oracle_of
 STATUSES = ["converged", "max_iter", "stalled", "diverged", "error"]
 
 LAWS = ["error", "above null", "to go, resolved", "to go", "history", "rise", "no optimum"]
+LAWS += ["unfinished"]
 
 
 def parse():
@@ -109,6 +110,8 @@ def print_failing(results, count):
         "no optimum",
     ):
         failing = [(p, o) for p, o in results if law in o.broken]
+        if law == "unfinished":
+            failing = [(p, o) for p, o in results if p.rule == "auto" and not o.converged]
         key = {"history": "history_rounding", "rise": "rise"}.get(law, "to_go")
         if law == "to go":
             failing = [(p, o) for p, o in failing if "to go, resolved" not in o.broken]

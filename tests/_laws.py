@@ -104,7 +104,8 @@ def judge(outcome, model, oracle, problem):
     outcome.above_null = float((F - null) / null)
     outcome.history_error = float(apart / null)
     outcome.history_rounding = float(apart / (rounding + CARRIED[problem.X.dtype.name] * null))
-    if outcome.history_rounding > 1:
+    # Digits that the dtype cannot hold excuse a history, but not a certificate.
+    if outcome.history_rounding > 1 or (outcome.converged and outcome.history_error > SHARE_TO_GO):
         outcome.broken.append("history")
     if searches(model) and len(history) > 1:
         outcome.rise = float(np.diff(history).max() / (rounding + null_rounding))
