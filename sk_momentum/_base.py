@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._advice import explain, explain_undone
 from ._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
@@ -19,11 +19,11 @@ from ._knobs import choose_preconditioner, make_rule
 from ._moments import StreamedMoments
 from ._momentum import Guarded
 from ._objective import make_objective
-from ._parameters import CONSTRAINTS, check_together
+from ._parameters import CONSTRAINTS, check_each, check_together
 from ._penalty import ElasticNet
 from ._preconditioner import Diagonal, Identity
 from ._training import fit_together
-from ._validation import all_or_nothing, validate_rows
+from ._validation import all_or_nothing, validate_rows, validate_table
 
 # How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
 STREAM = {
@@ -142,6 +142,9 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
             L = training.geometry.expected_smoothness(training.batch_size)
             self._state["smoothness"] = float(L[0])
         return self
+
+    def _validate_params(self):
+        check_each(self)
 
     def _partial_fit(self, X, y, sample_weight, *, new_targets):
         """One epoch over the rows given, in their order, without stopping rules."""
@@ -330,9 +333,7 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
 
     def _margins(self, X):
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
+        X = validate_table(self, X, reset=False)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
 
     def sparsify(self):

@@ -8,18 +8,28 @@ from sklearn.model_selection._validation import (
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import _get_threadpool_controller
-from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_method_params,
+    _check_n_features,
+    _num_samples,
+)
 
 __all__ = [
     "Interval",
     "StrOptions",
+    "check_feature_names",
     "check_matplotlib_support",
     "check_method_params",
-    "check_sample_weight",
+    "check_n_features",
     "failed_scores",
     "fit_context",
     "insert_error_scores",
@@ -29,11 +39,13 @@ __all__ = [
     "routing_enabled",
     "safe_split",
     "score",
+    "validate_parameter_constraints",
     "warn_or_raise_about_fit_failures",
 ]
 
+check_feature_names = _check_feature_names
 check_method_params = _check_method_params
-check_sample_weight = _check_sample_weight
+check_n_features = _check_n_features
 fit_context = _fit_context
 insert_error_scores = _insert_error_scores
 num_samples = _num_samples

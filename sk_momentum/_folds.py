@@ -56,7 +56,7 @@ def fold_parts(estimator, X, splits, fit_params):
         return None
     try:
         X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
-    except ValueError:
+    except (TypeError, ValueError):
         # The fits will say so.
         return None
     design = make_design(X)

@@ -6,7 +6,8 @@ from ._base import BaseMomentum
 from ._compat import fit_context
 from ._docs import shared_docstring
 from ._losses import HalfSquaredError
-from ._validation import all_or_nothing
+from ._validation import TRAINING, all_or_nothing, check_target_numbers, refuse_too_large
+from ._wording import count
 
 
 @shared_docstring
@@ -99,18 +100,22 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         # A sparsified coef_ is two-dimensional.
         return Z[:, 0] if self._n_targets is None and Z.ndim == 2 else Z
 
-    _target_checks = {"multi_output": True, "y_numeric": True}
+    def _check_targets(self, y, name):
+        return check_target_numbers(self, y, name)
 
-    def _encode_targets(self, y, weights, *, new, training):
-        if new:
-            self._n_targets = None if y.ndim == 1 else y.shape[1]
-        elif self._n_targets != (None if y.ndim == 1 else y.shape[1]):
-            expected = "(n,)" if self._n_targets is None else f"(n, {self._n_targets})"
+    def _encode_targets(self, rows, *, new, names):
+        n_targets = None if rows.y.ndim == 1 else rows.y.shape[1]
+        k = n_targets or 1
+        if not new and k != (self._n_targets or 1):
             raise ValueError(
-                f"y or y_val has targets of shape {y.shape}, but those fitted on have shape "
-                f"{expected}; give targets of that shape, or fit anew with warm_start=False."
+                f"{names.y} has {count(k, 'target')} a row, but the model was fitted on "
+                f"{count(self._n_targets or 1, 'target')}; give as many, or fit anew with "
+                "warm_start=False."
             )
-        return y.reshape(len(y), -1), weights
+        refuse_too_large(rows.y, rows.X.dtype, names.y)
+        if names is TRAINING:
+            self._n_targets = n_targets
+        return rows.y.reshape(-1, k), rows.weights
 
     def _n_outputs(self, y):
         return y.shape[1]

@@ -3,15 +3,14 @@
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMomentum
 from ._compat import StrOptions, fit_context
 from ._docs import shared_docstring
+from ._labels import check_labels, class_factors, class_list, codes_of, distinct
 from ._losses import BinaryLogLoss, MultinomialLogLoss
-from ._validation import all_or_nothing
+from ._validation import TRAINING, all_or_nothing, tame
+from ._wording import listed
 
 
 @shared_docstring
@@ -135,7 +134,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             Rows.
         y : array-like of shape (n_samples,)
             Labels, all of them among `classes`.
-        classes : array-like of shape (n_classes,), default=None
+        classes : array-like, set or other iterable of n_classes labels, default=None
             All labels that will ever come; required in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0.
@@ -145,9 +144,9 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         self : MomentumLogisticClassifier
             The estimator.
         """
-        if isinstance(self.class_weight, str):
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
-                f"class_weight={self.class_weight!r} needs all rows at once and is not supported "
+                "class_weight='balanced' needs all rows at once and is not supported "
                 "by partial_fit; compute the weights beforehand with "
                 "sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
             )
@@ -164,12 +163,10 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
                     "will ever come."
                 )
             return
-        classes = np.unique(column_or_1d(classes))
-        if len(classes) < 2:
-            raise ValueError(f"classes={classes!r} has one class; at least two are needed.")
+        classes = class_list(classes)
         if known is not None and not np.array_equal(known, classes):
             raise ValueError(
-                f"classes={classes!r} are not those of the calls before, {known!r}; "
+                f"classes={listed(classes)} are not those of the calls before, {listed(known)}; "
                 "leave classes out, or start with a new estimator."
             )
         self.classes_ = classes
@@ -240,29 +237,23 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             return np.column_stack([log_expit(-Z), log_expit(Z)])
         return log_softmax(Z, axis=1)
 
-    _target_checks = {}
+    def _check_targets(self, y, name):
+        return check_labels(y, name)
 
-    def _encode_targets(self, y, weights, *, new, training):
+    def _encode_targets(self, rows, *, new, names):
         """Codes 0 ... k-1, and the weights times those of the classes."""
-        check_classification_targets(y)
         if new:
-            self.classes_, codes = np.unique(y, return_inverse=True)
+            self.classes_, codes = distinct(rows.y, names.y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
                     "MomentumLogisticClassifier needs rows of at least two classes (with positive "
-                    f"weight), but the data contains only one class: {self.classes_[0]!r}."
+                    f"weight), but {names.y} contains only one class: {listed(self.classes_)}."
                 )
         else:
-            unseen = np.setdiff1d(y, self.classes_)
-            if len(unseen):
-                raise ValueError(
-                    f"y has labels that are not among the classes {self.classes_!r}: {unseen!r}. "
-                    "Give all labels in the first call: `classes` of partial_fit, or y of fit."
-                )
-            codes = np.searchsorted(self.classes_, y)
-        if training:
-            self._class_factors = self._class_weights(codes, weights)
-        return codes, weights * self._class_factors[codes]
+            codes = codes_of(rows.y, self.classes_, names.y)
+        if names is TRAINING:
+            self._class_factors = self._class_weights(codes, rows.weights)
+        return codes, rows.weights * self._class_factors[codes]
 
     def _class_weights(self, codes, weights):
         k = len(self.classes_)
@@ -272,15 +263,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             # n / (k n_c), with weights for counts, so that weight 2 is a row twice.
             counts = np.bincount(codes, weights, minlength=k)
             return weights.sum() / (k * np.where(counts > 0, counts, np.inf))
-        factors = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[codes]
-        )
-        if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} must give every class a finite weight "
-                ">= 0, and at least one a weight > 0."
-            )
-        return factors
+        return tame(class_factors(self.class_weight, self.classes_))
 
     def _stratify(self, y):
         return y

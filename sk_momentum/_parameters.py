@@ -1,9 +1,12 @@
 """What the constructor's arguments may be: a table, and the rules between them."""
 
+import math
+import sys
 from numbers import Integral, Real
 
-from ._compat import Interval, StrOptions
+from ._compat import Interval, StrOptions, validate_parameter_constraints
 from ._momentum import MOMENTUM_TYPES
+from ._wording import plain
 
 CONSTRAINTS = {
     "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -28,6 +31,18 @@ CONSTRAINTS = {
 }
 
 
+def check_each(estimator):
+    """Every constructor argument by itself, against the table above."""
+    parameters = {name: plain(v) for name, v in estimator.get_params(deep=False).items()}
+    for name, value in parameters.items():
+        # Python's integers have no end; those that no float can hold are as good as infinite.
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            parameters[name] = math.inf if value > 0 else -math.inf
+    validate_parameter_constraints(
+        estimator._parameter_constraints, parameters, caller_name=type(estimator).__name__
+    )
+
+
 def check_together(estimator, *, searches):
     """The rules between parameters; each by itself is checked before, by `fit_context`.
 
@@ -35,8 +50,8 @@ def check_together(estimator, *, searches):
     """
     if searches and estimator.schedule != "constant":
         raise ValueError(
-            f"schedule={estimator.schedule!r} cannot be combined with learning_rate='auto' and "
-            "momentum='auto' in full batches, which choose the learning rate themselves; use "
+            f"schedule={plain(estimator.schedule)!r} cannot be combined with learning_rate='auto' "
+            "and momentum='auto' in full batches, which choose the learning rate themselves; use "
             "schedule='constant', or set learning_rate to a number."
         )
     if estimator.preconditioner == "full" and estimator.l1_ratio > 0 and estimator.alpha > 0:

@@ -4,6 +4,8 @@ from numbers import Real
 
 import numpy as np
 
+from ._wording import plain
+
 ADAPTIVE_DIVISOR = 5.0
 ADAPTIVE_END = 1e-6
 
@@ -34,8 +36,8 @@ def schedule_factor(schedule, *, epoch, epoch_of_call, max_iter):
         factor = schedule(epoch)
         if not (isinstance(factor, Real) and np.isfinite(factor) and factor >= 0):
             raise ValueError(
-                f"schedule({epoch}) returned {factor!r}; a schedule maps the epoch to a finite "
-                "factor >= 0 on the learning rate, such as `lambda e: 0.95**e`."
+                f"schedule({epoch}) returned {plain(factor)!r}; a schedule maps the epoch to a "
+                "finite factor >= 0 on the learning rate, such as `lambda e: 0.95**e`."
             )
         return float(factor)
     if schedule == "invscaling":

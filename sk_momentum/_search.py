@@ -9,7 +9,6 @@ from joblib import effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
-from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._callbacks import SearchTasks, watched
@@ -24,7 +23,7 @@ from ._folds import FACTS, fold_parts, routed_params, train_and_score
 from ._groups import balanced, group_candidates, is_auto, searched_step
 from ._stopping import DivergenceWarning
 from ._training import prepare
-from ._validation import all_or_nothing
+from ._validation import all_or_nothing, check_search
 
 
 class MomentumGridSearchCV(GridSearchCV):
@@ -132,9 +131,9 @@ class MomentumGridSearchCV(GridSearchCV):
         TypeError
             If the estimator, or a candidate's, is not one of this package.
         """
-        searched_step(self.estimator)
+        final, _ = searched_step(self.estimator)
         scorers, refit_metric = self._get_scorers()
-        X, y = indexable(X, y)
+        X, y = check_search(final, X, y, params.get("sample_weight"))
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         tasks = None
