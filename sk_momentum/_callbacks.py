@@ -53,12 +53,13 @@ class Observers:
 
 
 class Printer:
-    """A line an epoch at growing intervals: 0 ... 10, 20 ... 100, 200 ...
+    """A line an epoch at growing intervals, 0 ... 10, 20 ... 100, 200 ..., and one for the last.
 
     Of the first candidate that is still active.
     """
 
     HEADER = "  epoch           loss  gradient norm  learning rate   momentum    seconds"
+    unsaid = None
 
     def begin(self, epoch):
         """Nothing to say yet."""
@@ -67,19 +68,30 @@ class Printer:
         """Print the line, with a header above the first."""
         if epoch == 0:
             print(self.HEADER)
+        self.unsaid = self.line(epoch, facts)
         if epoch % 10 ** max(0, len(str(epoch)) - 1) == 0:
-            loss, norm, rate, momentum, seconds = (
-                np.ravel(facts[name])[0]
-                for name in ("loss", "gradient_norm", "learning_rate", "momentum", "seconds")
-            )
-            validation = ""
-            if "validation_loss" in facts:
-                validation = f"  validation loss {np.ravel(facts['validation_loss'])[0]:.6g}"
-            print(
-                f"{epoch:>7}{loss:>15.8g}{norm:>15.4g}{rate:>15.4g}{momentum:>11.4g}"
-                f"{seconds:>11.3f}{validation}"
-            )
+            self.close()
         return False
+
+    def close(self):
+        """Print the line of the last epoch, unless it has been."""
+        if self.unsaid is not None:
+            print(self.unsaid)
+        self.unsaid = None
+
+    def line(self, epoch, facts):
+        """What is printed of an epoch."""
+        loss, norm, rate, momentum, seconds = (
+            np.ravel(facts[name])[0]
+            for name in ("loss", "gradient_norm", "learning_rate", "momentum", "seconds")
+        )
+        validation = ""
+        if "validation_loss" in facts:
+            validation = f"  validation loss {np.ravel(facts['validation_loss'])[0]:.6g}"
+        return (
+            f"{epoch:>7}{loss:>15.8g}{norm:>15.4g}{rate:>15.4g}{momentum:>11.4g}"
+            f"{seconds:>11.3f}{validation}"
+        )
 
 
 class FitTasks:
