@@ -22,3 +22,9 @@ __all__ = [
     "diagnose",
     "stable_learning_rate",
 ]
+
+# Public names are at home here, so that pickles survive when a file is renamed or cut in two.
+for _public in __all__:
+    if not _public.startswith("_"):
+        globals()[_public].__module__ = __name__
+del _public

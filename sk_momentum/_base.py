@@ -19,6 +19,7 @@ from ._knobs import choose_preconditioner, make_rule
 from ._moments import StreamedMoments
 from ._momentum import Guarded
 from ._objective import make_objective
+from ._package import PackageMixin
 from ._parameters import CONSTRAINTS, check_each, check_together
 from ._penalty import ElasticNet
 from ._preconditioner import Diagonal, Identity
@@ -35,7 +36,7 @@ STREAM = {
 }
 
 
-class BaseMomentum(CallbackSupportMixin, BaseEstimator):
+class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
     Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`; and how the
@@ -121,7 +122,7 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
         ConvergenceWarning
             If `max_iter` was reached first; says what to change.
         """
-        tasks = None
+        tasks, printer = None, Printer() if self.verbose else None
         if watched(self):
             tasks = FitTasks(
                 self, X, y, sample_weight, max_epochs=int(self.max_iter), fitted=self._laid_out
@@ -134,8 +135,10 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
             X_val=X_val,
             y_val=y_val,
             sample_weight_val=sample_weight_val,
-            observer=Observers(Printer() if self.verbose else None, tasks),
+            observer=Observers(printer, tasks),
         )
+        if printer is not None:
+            printer.close()
         if tasks is not None:
             tasks.close(training.outcomes[0].theta)
         if explain(self, training) and training.geometry.knows_smoothness:
@@ -159,6 +162,7 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
         geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
         rule, learning_rate = self._rule(geometry, minibatch=True)
         guarded = Guarded(rule)
+        printer = Printer() if self.verbose else None
         outcome = descend(
             objective=objective,
             geometry=geometry,
@@ -168,8 +172,10 @@ class BaseMomentum(CallbackSupportMixin, BaseEstimator):
             plan=replace(self._plan(objective), **STREAM),
             state=self._resumable(rule, geometry) if resume else None,
             started=started,
-            observer=Printer() if self.verbose else None,
+            observer=printer,
         )[0]
+        if printer is not None:
+            printer.close()
         moments = None if geometry.name is None else objective.moments.carried
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
         self._set_fitted(outcome, geometry.name, learning_rate[0], rule.momentum[0], carried)

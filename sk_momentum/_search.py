@@ -21,12 +21,13 @@ from ._compat import (
 )
 from ._folds import FACTS, fold_parts, routed_params, train_and_score
 from ._groups import balanced, group_candidates, is_auto, searched_step
+from ._package import PackageMixin
 from ._stopping import DivergenceWarning
 from ._training import prepare
 from ._validation import all_or_nothing, check_search
 
 
-class MomentumGridSearchCV(GridSearchCV):
+class MomentumGridSearchCV(PackageMixin, GridSearchCV):
     """Exhaustive search over a grid, training together what differs in the two knobs or alpha.
 
     The same arguments, results and winner as
