@@ -31,7 +31,7 @@ class Outcome:
         The same in units of what it may be: the rounding of F, row by row in the dtype of X, and
         `CARRIED` of F(null).
     rise : float
-        The largest rise of the loss in an epoch, in units of that rounding.
+        The largest rise of the loss in an epoch, in the same units.
     """
 
     number: int
@@ -103,12 +103,13 @@ def judge(outcome, model, oracle, problem):
     apart = abs(F - np.longdouble(history[model.best_iter_]))
     outcome.above_null = float((F - null) / null)
     outcome.history_error = float(apart / null)
-    outcome.history_rounding = float(apart / (rounding + CARRIED[problem.X.dtype.name] * null))
+    allowed = rounding + CARRIED[problem.X.dtype.name] * null
+    outcome.history_rounding = float(apart / allowed)
     # Digits that the dtype cannot hold excuse a history, but not a certificate.
     if outcome.history_rounding > 1 or (outcome.converged and outcome.history_error > SHARE_TO_GO):
         outcome.broken.append("history")
     if searches(model) and len(history) > 1:
-        outcome.rise = float(np.diff(history).max() / (rounding + null_rounding))
+        outcome.rise = float(np.diff(history).max() / allowed)
         if outcome.rise > 1:
             outcome.broken.append("rise")
     if outcome.converged and F > null + null_rounding:
@@ -119,12 +120,12 @@ def judge(outcome, model, oracle, problem):
         return
     gain = null - oracle.optimum
     outcome.to_go = float((F - oracle.optimum) / max(gain, null_rounding))
-    allowed = max(SHARE_TO_GO, model.tol)
-    if outcome.converged and outcome.to_go > allowed:
+    bearable = max(SHARE_TO_GO, model.tol)
+    if outcome.converged and outcome.to_go > bearable:
         outcome.broken.append("to go")
         resolved = oracle.resolved(eps)
         outcome.to_go_resolved = float((F - resolved) / max(null - resolved, null_rounding))
-        if outcome.to_go_resolved > allowed:
+        if outcome.to_go_resolved > bearable:
             outcome.broken.append("to go, resolved")
 
 
