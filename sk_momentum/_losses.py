@@ -138,9 +138,8 @@ class BinaryLogLoss:
     @staticmethod
     def best_constant(Y, s):
         """log(p / (1 - p)) with p the weighted share of t = +1, of shape (1,)."""
-        # t = -1, +1: the sum and the difference of the shares.
-        total, difference = s.sum(), s @ Y[0]
-        shares = np.array([total - difference, total + difference]) / 2
+        # Each summed by itself: a difference of sums would leave rounding for a class of no rows.
+        shares = np.array([s @ (Y[0] < 0), s @ (Y[0] > 0)])
         negative, positive = np.log(seen_or_one_row(shares, s))
         return (positive - negative).reshape(1)
 
