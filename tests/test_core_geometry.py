@@ -1,0 +1,388 @@
+"""The geometries of the core: each is a metric, whose steps, norms and bounds belong together."""
+
+import numpy as np
+import pytest
+from _core import LOSSES, PROBLEMS, make, some_theta, table
+from scipy.linalg import eigh
+
+from sk_momentum import _design
+from sk_momentum._curvature import (
+    Curvature,
+    CurvatureBound,
+    largest_eigenvalue,
+    pseudo_inverse,
+)
+from sk_momentum._objective import QuadraticObjective
+from sk_momentum._preconditioner import ColumnScales, Diagonal, Full, Identity, check_scales
+
+GEOMETRIES = [Identity, Diagonal, ColumnScales, Full]
+SCALE_FREE = [Diagonal, Full]
+ALPHAS = (0.0, 1e-2, 3.0)
+
+
+@pytest.fixture(params=[True, False], ids=["intercept", "no intercept"])
+def fit_intercept(request):
+    return request.param
+
+
+@pytest.fixture(params=GEOMETRIES, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+def plain_bound(objective, candidate):
+    """H of the module's head in raw coordinates (w, b) of one output, of shape (p, p)."""
+    X = objective.design.dense(objective.design.X).astype(np.float64)
+    A = np.c_[X, np.ones(len(X))] if objective.fit_intercept else X
+    H = objective.loss.curvature_bound * (A.T @ (objective.s[:, None] * A))
+    ridge = np.r_[np.ones(X.shape[1]), np.zeros(int(objective.fit_intercept))]
+    return H + objective.penalty.l2[candidate, 0, 0] * np.diag(ridge)
+
+
+def inverse_metric(geometry):
+    """P^-1 of every candidate as a matrix, from its steps along units; (m, p, p)."""
+    m, k, p = geometry.objective.zeros(len(geometry.l2)).shape
+    inverse = np.empty((m, p, p))
+    for j in range(p):
+        G = np.zeros((m, k, p))
+        G[..., j] = 1.0
+        inverse[:, :, j] = geometry.direction(G)[:, 0]
+    return inverse
+
+
+@pytest.mark.parametrize(("loss", "container"), PROBLEMS)
+def test_a_geometry_is_a_metric(kind, loss, container, fit_intercept):
+    """Symmetric, positive, the same for every output; norm^2 = g' P^-1 g; <P^-1 g, v>_P = g v."""
+    objective = make(loss, container, alphas=ALPHAS, fit_intercept=fit_intercept)
+    geometry = kind(objective)
+    inverse = inverse_metric(geometry)
+    np.testing.assert_allclose(inverse, inverse.transpose(0, 2, 1), rtol=1e-8, atol=1e-12)
+    assert all(np.linalg.eigvalsh(P)[0] > 0 for P in inverse)
+    G = some_theta(objective, 3)
+    before = G.copy()
+    expected = np.einsum("mpq,mkq->mkp", inverse, G)
+    np.testing.assert_allclose(geometry.direction(G), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(G, before)
+    square = np.einsum("mkp,mkp->m", G, expected)
+    W = objective.coefficients(some_theta(objective, 3, seed=2))
+    np.testing.assert_allclose(geometry.norm(G, W) ** 2, square, rtol=1e-9)
+    if hasattr(geometry, "inner"):
+        V = some_theta(objective, 3, seed=3)
+        found = geometry.inner(geometry.direction(G), V)
+        np.testing.assert_allclose(found, (G * V).sum(axis=(1, 2)), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kind", SCALE_FREE)
+def test_smoothness_is_one_and_no_more(kind, loss, fit_intercept):
+    """P^-1 H has no eigenvalue above 1; without a penalty the largest is 1, to Lanczos' margin."""
+    objective = make(loss, alphas=ALPHAS, fit_intercept=fit_intercept)
+    geometry = kind(objective)
+    np.testing.assert_array_equal(geometry.smoothness, 1.0)
+    for i, inverse in enumerate(inverse_metric(geometry)):
+        top = eigh(plain_bound(objective, i), np.linalg.inv(inverse), eigvals_only=True)[-1]
+        assert top <= 1 + 1e-9
+        if kind is Full or ALPHAS[i] == 0:
+            assert top >= 0.99
+
+
+@pytest.mark.parametrize(("loss", "container"), PROBLEMS)
+def test_smoothness_in_raw_coordinates(loss, container, fit_intercept):
+    """The largest eigenvalue of the bound, the penalty included."""
+    objective = make(loss, container, alphas=ALPHAS, fit_intercept=fit_intercept)
+    moments = objective.moments
+    for small in (True, False):
+        moments.small = small
+        L = Identity(objective).smoothness
+        without = np.linalg.eigvalsh(plain_bound(objective, 0))[-1]
+        np.testing.assert_allclose(L, without * (1 + 5e-4) + np.array(ALPHAS), rtol=6e-4)
+        assert (L >= without + np.array(ALPHAS)).all()
+
+
+@pytest.mark.parametrize("kind", [Identity, Diagonal, Full])
+@pytest.mark.parametrize(("loss", "container"), PROBLEMS)
+def test_expected_smoothness_of_a_batch(kind, loss, container, fit_intercept, monkeypatch):
+    """Between L of all rows and that of the worst row; each row's as its own matrix says."""
+    monkeypatch.setattr(_design, "LARGEST_PANEL", 1)
+    objective = make(loss, container, n=70, alphas=ALPHAS, fit_intercept=fit_intercept)
+    geometry = kind(objective)
+    n, s = objective.design.n_rows, objective.s
+    X = objective.design.dense(objective.design.X)
+    A = np.c_[X, np.ones(n)] if fit_intercept else X
+    c, l2 = objective.loss.curvature_bound, np.array(ALPHAS)
+    worst = np.empty(3)
+    for i, inverse in enumerate(inverse_metric(geometry)):
+        rows = n * s * c * np.einsum("rp,pq,rq->r", A, inverse, A)
+        ridge = {
+            Identity: l2[i],
+            Diagonal: l2[i] * np.diag(inverse)[: X.shape[1]].max(),
+            Full: 1.0,
+        }[kind]
+        worst[i] = rows.max() + ridge
+    np.testing.assert_allclose(geometry.row_smoothness(), worst, rtol=1e-8)
+    L = geometry.smoothness
+    np.testing.assert_allclose(geometry.expected_smoothness(1), worst, rtol=1e-8)
+    np.testing.assert_array_equal(geometry.expected_smoothness(n), L)
+    np.testing.assert_array_equal(geometry.expected_smoothness(n + 5), L)
+    for B in (2, 10, 50):
+        expected = (n * (B - 1) * L + (n - B) * worst) / (B * (n - 1))
+        np.testing.assert_allclose(geometry.expected_smoothness(B), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_candidates_together_are_each_alone(kind, loss):
+    """Also where they share a penalty, and after some have left."""
+    alphas = (0.3, 0.0, 0.3, 2.0)
+    together = kind(make(loss, alphas=alphas))
+    G = some_theta(together.objective, 4)
+    kept = np.array([True, False, True, True])
+    for step in ("all", "some"):
+        if step == "some":
+            together.objective.keep(kept)
+            together.keep(kept)
+            G, alphas = G[kept], np.array(alphas)[kept]
+        W = together.objective.coefficients(G)
+        directions, norms = together.direction(G.copy()), together.norm(G, W)
+        for i, alpha in enumerate(alphas):
+            alone = kind(make(loss, alphas=(alpha,)))
+            one = slice(i, i + 1)
+            np.testing.assert_allclose(directions[one], alone.direction(G[one]), rtol=1e-10)
+            np.testing.assert_allclose(norms[one], alone.norm(G[one], W[one]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [Identity, Diagonal, ColumnScales])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_proximal_step_minimises(kind, loss, fit_intercept):
+    """step l1 |w|_1 + ||theta - start||_P^2 / 2: its subgradient has a 0, row of P by row."""
+    objective = make(loss, alphas=(0.5, 0.1), l1_ratio=0.6, fit_intercept=fit_intercept)
+    geometry = kind(objective)
+    start, step = some_theta(objective, 2), np.array([0.7, 0.2])[:, None, None]
+    end = start.copy()
+    geometry.prox(end, step)
+    d = objective.n_features
+    for i, inverse in enumerate(inverse_metric(geometry)):
+        pull = (start[i] - end[i]) @ np.linalg.inv(inverse)
+        l1 = step[i, 0, 0] * objective.penalty.l1[i, 0, 0]
+        w = end[i, :, :d]
+        np.testing.assert_allclose(pull[:, :d][w != 0], l1 * np.sign(w[w != 0]), rtol=1e-7)
+        assert (np.abs(pull[:, :d][w == 0]) <= l1 * (1 + 1e-9)).all()
+        np.testing.assert_allclose(pull[:, d:], 0, atol=1e-9)
+    if kind is Identity:
+        assert (end[..., :d] == 0).any()
+
+
+@pytest.mark.parametrize("kind", [Identity, Diagonal, ColumnScales])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_norm_with_an_l1_part_is_that_of_the_least_subgradient(kind, loss):
+    """Where w = 0 within l1 of nothing is left; elsewhere l1 sign(w) is added."""
+    objective = make(loss, alphas=(0.5,), l1_ratio=0.6)
+    geometry, l1 = kind(objective), 0.3
+    G, theta = some_theta(objective), some_theta(objective, seed=2)
+    W = objective.coefficients(theta)
+    W[..., ::2] = 0.0
+    given = G.copy()
+    center = getattr(geometry, "center", np.zeros(W.shape[-1]))
+    least = G.copy()
+    least[..., :-1] -= center * G[..., -1:]
+    g = least[..., :-1]
+    g[...] = np.where(W == 0, np.sign(g) * np.maximum(np.abs(g) - l1, 0), g + l1 * np.sign(W))
+    raw = least.copy()
+    raw[..., :-1] += center * least[..., -1:]
+    expected = np.einsum("mkp,mpq,mkq->m", raw, inverse_metric(geometry), raw)
+    np.testing.assert_allclose(geometry.norm(G, W) ** 2, expected, rtol=1e-9)
+    np.testing.assert_array_equal(G, given)
+
+
+@pytest.mark.parametrize("kind", SCALE_FREE)
+def test_a_column_without_variance_stays_out(kind):
+    """No step along it, whatever the gradient says; the rest is as without."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    X = table()
+    with_constant = np.insert(X, 2, 0.1, axis=1)
+    alone, beside = (make(loss, X=each, alphas=ALPHAS) for each in (X, with_constant))
+    g, G = some_theta(alone, 3), some_theta(beside, 3)
+    G[..., [0, 1, 3, 4, 5]] = g
+    U = kind(beside).direction(G)
+    np.testing.assert_array_equal(U[..., 2], 0.0)
+    u = kind(alone).direction(g)
+    np.testing.assert_allclose(U[..., [0, 1, 3, 4, 5]], u, rtol=1e-9)
+
+
+def test_columns_on_one_scale_keep_it():
+    """Within a factor of four P is a multiple of I, if there is a penalty; else it is diag(H)."""
+    loss = next(loss for loss in LOSSES if not loss.is_quadratic)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 5))
+    X -= X.mean(axis=0)
+    X /= X.std(axis=0)
+    for largest, alike in ((1.9, True), (2.1, False)):
+        columns = X * np.array([1, 1, 1.5, 1, largest])
+        s = np.full(500, 1 / 500)
+        geometry = ColumnScales(make(loss, X=columns, s=s, alphas=(0.0, 0.1)))
+        V = loss.curvature_bound * columns.var(axis=0)
+        np.testing.assert_allclose(geometry.P[0], V, rtol=1e-9)
+        expected = V.mean() + 0.1 if alike else V + 0.1
+        np.testing.assert_allclose(geometry.P[1], np.broadcast_to(expected, 5), rtol=1e-9)
+        np.testing.assert_allclose(geometry.inverse[:, 0], 1 / geometry.P, rtol=1e-12)
+
+
+def test_a_violation_is_measured_in_the_columns_own_units():
+    """Column by column the least-norm subgradient over the root of P, the worst of all."""
+    objective = make(LOSSES[0], alphas=(0.5, 0.2), l1_ratio=0.6)
+    geometry = ColumnScales(objective)
+    G, theta = some_theta(objective, 2), some_theta(objective, 2, seed=2)
+    W = objective.coefficients(theta)
+    W[..., ::2] = 0.0
+    g = G[..., :-1] - geometry.center * G[..., -1:]
+    l1 = objective.penalty.l1
+    least = np.where(W == 0, np.sign(g) * np.maximum(np.abs(g) - l1, 0), g + l1 * np.sign(W))
+    expected = (np.abs(least) / np.sqrt(geometry.P[:, None])).max(axis=(0, 1))
+    np.testing.assert_allclose(geometry.violation(G, W), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("loss", "container"), PROBLEMS)
+def test_a_reweighted_metric_is_the_hessian_where_it_was_taken(loss, container, fit_intercept):
+    """H u = g in raw coordinates, for gradients without a shift common to all classes."""
+    if loss.is_quadratic:
+        assert not Full(make(loss)).can_reweight
+        return
+    objective = make(loss, container, alphas=(0.2, 0.05), fit_intercept=fit_intercept)
+    geometry = Full(objective)
+    assert geometry.can_reweight
+    theta = some_theta(objective, 2)
+    G = some_theta(objective, 2, seed=5)
+    if G.shape[1] > 1:
+        G -= G.mean(axis=1, keepdims=True)
+    bound = geometry.direction(G)
+    W = objective.local(objective.all_margins(theta)).W
+    geometry.reweight(W, np.array([True, False]))
+    U = geometry.direction(G)
+    np.testing.assert_array_equal(U[1], bound[1])
+    h = 1e-5
+    change = (objective.evaluate(theta + h * U)[1] - objective.evaluate(theta - h * U)[1]) / (
+        2 * h
+    )
+    np.testing.assert_allclose(change[0], G[0], rtol=1e-5, atol=1e-7)
+    square = np.einsum("mkp,mkp->m", G, U)
+    np.testing.assert_allclose(
+        geometry.norm(G, objective.coefficients(theta)), np.sqrt(square), rtol=1e-10
+    )
+    geometry.objective.keep(np.array([True, False]))
+    geometry.keep(np.array([True, False]))
+    np.testing.assert_allclose(geometry.direction(G[:1]), U[:1], rtol=1e-10)
+
+
+def test_reweighting_has_a_price_and_a_limit():
+    """d / 30 epochs for one output, (k + 1) / 2 times that for k; up to 1,500 coefficients."""
+    for loss in LOSSES:
+        geometry = Full(make(loss, d=6))
+        k = geometry.objective.n_outputs
+        assert geometry.reweighting_epochs == pytest.approx(0.2 * (k + 1) / 2)
+    other = next(loss for loss in LOSSES if not loss.is_quadratic)
+    geometry = Full(make(other))
+    k, p = geometry.objective.n_outputs, geometry.objective.n_parameters
+    for limit, moderate in ((k * p, True), (k * p - 1, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sk_momentum._preconditioner.COUPLED_PARAMETERS", limit)
+            assert geometry.can_reweight == moderate
+
+
+def test_a_curvature_that_underflows_is_a_metric_still():
+    """Far from all margins of 0 the Hessian is 0, and its inverse finite and positive."""
+    for loss in LOSSES:
+        if loss.is_quadratic:
+            continue
+        objective = make(loss, alphas=(0.0,))
+        local = objective.local(objective.all_margins(some_theta(objective, scale=1e6)))
+        curvature = Curvature(objective, CurvatureBound(objective), local.W[0], 0.0)
+        G = some_theta(objective, seed=5)[0]
+        if len(G) > 1:
+            G -= G.mean(axis=0)
+        assert np.isfinite(curvature.direction(G)).all()
+        assert (G * curvature.direction(G)).sum() > 0
+
+
+@pytest.mark.parametrize("scales", [0, 6, 100])
+@pytest.mark.parametrize("rank", [6, 4])
+def test_the_pseudo_inverse(rank, scales):
+    """H H^+ H = H at scales from 1e-100 to 1e100, of full rank or not; zeros stay zeros."""
+    rng = np.random.default_rng(rank)
+    A = rng.standard_normal((6, rank))
+    H = np.zeros((7, 7))
+    H[:6, :6] = A @ A.T
+    D = np.r_[10.0 ** np.linspace(-scales, scales, 6), 1.0]
+    H = D[:, None] * H * D
+    inverse = pseudo_inverse(H)
+    np.testing.assert_allclose(inverse, inverse.T, rtol=1e-14)
+    np.testing.assert_array_equal(inverse[6], 0.0)
+    again = (H / D[:, None] / D) @ (inverse * D[:, None] * D) @ (H / D[:, None] / D)
+    np.testing.assert_allclose(again, H / D[:, None] / D, rtol=1e-8, atol=1e-10)
+    expected = np.linalg.pinv(H / D[:, None] / D, rcond=1e-10) if rank == 6 else None
+    if rank == 6:
+        np.testing.assert_allclose(inverse * D[:, None] * D, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_largest_eigenvalue():
+    """Never below the true one, and at most two in a thousand above; of one column, of nothing."""
+    rng = np.random.default_rng(0)
+    for d in (1, 2, 3, 10, 60):
+        A = rng.standard_normal((d, 2 * d))
+        A = A @ A.T
+        top = np.linalg.eigvalsh(A)[-1]
+        found = largest_eigenvalue(lambda v, A=A: A @ np.ravel(v), d)
+        assert top * (1 - 1e-12) <= found <= top * 1.002
+    assert largest_eigenvalue(lambda v: 0 * v, 5) == 0.0
+    assert largest_eigenvalue(lambda v: 0 * v, 1) == 0.0
+
+
+def test_an_eigenvalue_that_lanczos_does_not_find(monkeypatch):
+    """What is known of it so far, else twice a Rayleigh quotient."""
+    from scipy.sparse.linalg import ArpackNoConvergence
+
+    from sk_momentum import _curvature
+
+    def gives_up(found):
+        def eigsh(*args, **kwargs):
+            raise ArpackNoConvergence("", np.array(found), np.empty((0, 0)))
+
+        return eigsh
+
+    monkeypatch.setattr(_curvature, "eigsh", gives_up([3.0]))
+    assert largest_eigenvalue(lambda v: 3 * v, 4) == pytest.approx(3.0, rel=2e-3)
+    monkeypatch.setattr(_curvature, "eigsh", gives_up([]))
+    assert largest_eigenvalue(lambda v: 3 * v, 4) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scales_whose_inverse_a_dtype_cannot_hold(dtype):
+    """Its smallest normal number and the inverse of it are the limits; 0 is fine."""
+    tiny = np.finfo(dtype).tiny
+    check_scales(np.array([[0.0, tiny, 1.0, 1 / float(tiny)]]), dtype)
+    for bad in (float(tiny) / 2, 2 / float(tiny)):
+        with pytest.raises(ValueError, match=r"column 1, for one.*scale its columns"):
+            check_scales(np.array([[1.0, bad, 1.0]]), dtype)
+        with pytest.raises(ValueError, match="column 2"):
+            check_scales(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, bad]]), dtype)
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_scale_of_a_gradient_bounds_the_null_models(kind, loss):
+    """What rounding is measured against is at least the gradient at theta = 0, and not far off."""
+    objective = make(loss, alphas=(0.1,))
+    geometry = kind(objective)
+    zero = objective.zeros(1)
+    norm = geometry.norm(objective.evaluate(zero)[1], objective.coefficients(zero))
+    scale = geometry.gradient_scale()
+    assert scale.shape == (1,)
+    assert norm * (1 - 1e-9) <= scale <= 100 * norm
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_moments_or_rows_make_the_same_geometry(kind):
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    G = some_theta(make(loss, alphas=ALPHAS), 3)
+    from_rows = kind(make(loss, alphas=ALPHAS)).direction(G)
+    from_moments = kind(make(loss, alphas=ALPHAS, kind=QuadraticObjective)).direction(G)
+    np.testing.assert_allclose(from_moments, from_rows, rtol=1e-10)

@@ -1,0 +1,158 @@
+"""Moments of the core: one definition, however they were come by."""
+
+import numpy as np
+import pytest
+from _core import CONTAINERS, table, weights
+
+from sk_momentum._design import make_design
+from sk_momentum._moments import (
+    MergedMoments,
+    Moments,
+    SampledMoments,
+    StreamedMoments,
+    inverse_or_zero,
+)
+
+N, D = 120, 5
+
+
+@pytest.fixture(params=CONTAINERS)
+def container(request):
+    return CONTAINERS[request.param]
+
+
+@pytest.fixture(params=[True, False], ids=["centred", "about zero"])
+def centered(request):
+    return request.param
+
+
+def plain_moments(X, s, centered):
+    """The definition: center and Gram matrix about it, under weights of any sum."""
+    s = s / s.sum()
+    center = s @ X if centered else np.zeros(X.shape[1])
+    return center, (X - center).T @ (s[:, None] * (X - center))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_moments_are_their_definition(container, centered, small):
+    X, s = table(N, D), weights(N)
+    moments = Moments(make_design(container(X)), s, centered=centered)
+    moments.small = small
+    center, gram = plain_moments(X, s, centered)
+    np.testing.assert_allclose(moments.center, center, rtol=1e-12)
+    np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=1e-11)
+    np.testing.assert_allclose(moments.gram, gram, rtol=1e-10, atol=1e-12)
+    v = np.random.default_rng(0).standard_normal(D)
+    np.testing.assert_allclose(moments.product(v), gram @ v, rtol=1e-10)
+    at, scale = np.linspace(-1, 1, D), np.geomspace(0.1, 10, D)
+    np.testing.assert_allclose(moments.row_norms(at, scale), (X - at) ** 2 @ scale, rtol=1e-10)
+
+
+def test_a_constant_column_has_no_variance(container, centered):
+    """About the mean exactly none, whatever rounding leaves."""
+    X = np.c_[table(N, 2), np.full(N, 0.1), np.full(N, -1e6), np.zeros(N)]
+    for small in (True, False):
+        moments = Moments(make_design(container(X)), weights(N), centered=centered)
+        moments.small = small
+        expected = np.zeros(3) if centered else np.array([0.01, 1e12, 0.0])
+        np.testing.assert_allclose(moments.variances[2:], expected, rtol=1e-12)
+        assert (moments.variances[:2] > 0).all()
+
+
+def test_moments_of_parts_are_those_of_the_whole(container, centered):
+    """Parts of unequal size, weight and place, in a design of their own each."""
+    X, s = table(N, D), weights(N, total=1.0)
+    X[40:] += 7.0
+    parts = [
+        make_design(container(X[rows])).moments(s[rows])
+        for rows in (slice(0, 40), slice(40, 45), slice(45, N))
+    ]
+    merged = MergedMoments(make_design(container(X)), s, centered=centered, parts=parts)
+    center, gram = plain_moments(X, s, centered)
+    np.testing.assert_allclose(merged.center, center, rtol=1e-11)
+    np.testing.assert_allclose(merged.gram, gram, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(merged.variances, np.diag(gram), rtol=1e-10)
+
+
+def test_parts_may_have_weights_of_any_sum(container):
+    X, s = table(N, D), weights(N)
+    whole = plain_moments(X, s, True)
+    for factor in (1.0, 1e-3, 250.0):
+        parts = [
+            make_design(container(X[rows])).moments(factor * s[rows])
+            for rows in (slice(0, 50), slice(50, N))
+        ]
+        merged = MergedMoments(make_design(container(X)), s, centered=True, parts=parts)
+        np.testing.assert_allclose(merged.center, whole[0], rtol=1e-11)
+        np.testing.assert_allclose(merged.gram, whole[1], rtol=1e-10, atol=1e-12)
+
+
+def test_moments_of_a_stream_are_those_of_its_rows(container, centered):
+    """Center and variances after every chunk; products with the rows of the chunk alone."""
+    X, weight = table(N, D), weights(N, total=40.0)
+    X[40:] += 7.0
+    before, seen = None, 0
+    for rows in (slice(0, 40), slice(40, 45), slice(45, N)):
+        s = weight[rows]
+        moments = StreamedMoments(
+            make_design(container(X[rows])),
+            s / s.sum(),
+            centered=centered,
+            weight=s.sum(),
+            before=before,
+        )
+        before, seen = moments.carried, rows.stop
+        center, gram = plain_moments(X[:seen], weight[:seen], centered)
+        np.testing.assert_allclose(moments.center, center, rtol=1e-11)
+        np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=1e-10)
+        assert before["weight"] == pytest.approx(weight[:seen].sum())
+
+
+def test_a_sample_has_the_exact_variances(container, centered):
+    """One row of every group of `every`; the sample's Gram matrix on the exact scale."""
+    X, s = table(800, D), weights(800)
+    sampled = SampledMoments(make_design(container(X)), s, centered=centered, every=8)
+    center, gram = plain_moments(X, s, centered)
+    np.testing.assert_array_equal(sampled.sample // 8, np.arange(100))
+    np.testing.assert_allclose(sampled.center, center, rtol=1e-11)
+    np.testing.assert_allclose(sampled.variances, np.diag(gram), rtol=1e-10)
+    rows = sampled.sample
+    expected = plain_moments(X[rows], s[rows], centered)[1]
+    expected[np.diag_indices(D)] += np.diag(gram) / 100
+    np.testing.assert_allclose(sampled.gram, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_column_that_the_sample_misjudged_has_its_own_scale(container):
+    """More than a factor of two either way: correlations keep, the diagonal is exact."""
+    X, s = table(800, 4), np.full(800, 1 / 800)
+    design = make_design(container(X))
+    rows = SampledMoments(design, s, centered=True, every=8).sample
+    others = np.setdiff1d(np.arange(800), rows)
+    X[others, 0] *= 30.0
+    X[rows, 1] *= 30.0
+    sampled = SampledMoments(make_design(container(X)), s, centered=True, every=8)
+    found = plain_moments(X[rows], s[rows], True)[1]
+    exact = plain_moments(X, s, True)[1]
+    np.testing.assert_allclose(np.diag(sampled.gram)[:2], np.diag(exact)[:2], rtol=1e-10)
+    ratio = np.sqrt(np.diag(exact)[:2] / np.diag(found)[:2])
+    np.testing.assert_allclose(sampled.gram[0, 1], found[0, 1] * ratio.prod(), rtol=1e-9)
+    np.testing.assert_allclose(sampled.gram[2, 0], found[2, 0] * ratio[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(sampled.gram[2, 3], found[2, 3], rtol=1e-9, atol=1e-12)
+
+
+def test_the_inverse_of_a_diagonal_is_its_pseudo_inverse():
+    D = np.array([[2.0, 0.0], [1e-300, 4.0]])
+    np.testing.assert_allclose(inverse_or_zero(D), [[0.5, 0.0], [1e300, 0.25]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_too_large_to_square_are_refused(container, dtype):
+    X = table(N, D).astype(dtype)
+    X[3, 2] = 1e200 if dtype == np.float64 else 1e38
+    moments = Moments(make_design(container(X)), weights(N), centered=True)
+    if dtype == np.float64:
+        with pytest.raises(ValueError, match="too large to square"):
+            _ = moments.variances
+    else:
+        # Squared in float64, whatever the rows are.
+        assert np.isfinite(moments.variances).all()
