@@ -14,7 +14,7 @@ from pathlib import Path
 
 from _covering import PACKAGE, ROOT
 
-# So many tests at first, and then: the quickest of many functions; most mutants need no more.
+# So many tests at first, and then; most mutants need no more than the first.
 STAGES = (8, 40)
 # A trial may take so many seconds, and so many times what its tests took when they were recorded:
 # what takes longer has become an endless loop.
@@ -42,6 +42,10 @@ class Choice:
     def __init__(self, recording, budget):
         self.tests, self.lines = recording["tests"], recording["lines"]
         self.seconds = dict(zip(self.tests, recording["seconds"], strict=True))
+        self.breadth = Counter()
+        for by_line in self.lines.values():
+            for numbers in by_line.values():
+                self.breadth.update(self.tests[number] for number in numbers)
         self.budget = budget
         self.killers = {}
 
@@ -63,9 +67,9 @@ class Choice:
         return {self.tests[number] for number in numbers}
 
     def stages(self, mutant):
-        """Lists of tests: first those that have killed in this file and quick ones, then others.
+        """Lists of tests: first those that have killed in this file, and that run few lines.
 
-        Each test function is asked with one set of parameters before any is asked again.
+        The second set of parameters of a function counts as twice as many lines, and so on.
         """
         killers = self.killers.get(mutant.file, Counter())
         turn = {}
@@ -73,10 +77,11 @@ class Choice:
         for test in sorted(self.covering(mutant), key=lambda test: self.seconds[test]):
             function = test.partition("[")[0]
             turn[function] = turn.get(function, -1) + 1
-            ordered.append((turn[function], -killers[function], self.seconds[test], test))
+            breadth = self.breadth[test] * (1 + turn[function])
+            ordered.append((-killers[function] / (1 + turn[function]), breadth, test))
         total, chosen = 0.0, []
-        for *_, seconds, test in sorted(ordered):
-            total += seconds + 0.01
+        for *_, test in sorted(ordered):
+            total += self.seconds[test] + 0.01
             if total > self.budget:
                 break
             chosen.append(test)

@@ -34,7 +34,7 @@ COLUMNS = ("mutants", "killed", "timeout", "survived", "uncovered", "equivalent"
 
 
 def known_equivalents():
-    """{key: reason}: a line for the mutant, then indented the reason."""
+    """{key: reason}: a line for the mutant, then indented the reason; * is any end."""
     found, key = {}, None
     for line in EQUIVALENT.read_text().splitlines():
         if line[:1].isspace() and key:
@@ -43,6 +43,12 @@ def known_equivalents():
             key = line.strip()
             found[key] = ""
     return found
+
+
+def known(mutant, equivalents):
+    """Whether the mutant is in the list."""
+    starts = tuple(key[:-1] for key in equivalents if key.endswith("*"))
+    return mutant.key in equivalents or mutant.key.startswith(starts)
 
 
 def chosen_mutants(options):
@@ -79,7 +85,7 @@ def run(options):
                 print(f"out of time after {number - 1} of {len(share)}")
                 break
             began = time.monotonic()
-            if mutant.key in equivalents:
+            if known(mutant, equivalents):
                 verdict, witness = "equivalent", None
             else:
                 verdict, witness = copy.trial(mutant, choice)

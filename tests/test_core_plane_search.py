@@ -117,6 +117,25 @@ def test_F_falls_where_newtons_method_overshoots(loss, scale):
     assert (F < start).all()
 
 
+@pytest.mark.parametrize("halvings", [1, 2, 20])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_where_the_search_gives_up_it_stays_where_it_was(loss, halvings, monkeypatch):
+    """Whatever was tried in vain: margins and loss are kept of the point that theta is."""
+    monkeypatch.setattr(_plane_search, "HALVINGS", halvings)
+    objective = make(loss, alphas=(1e-6, 1e-2))
+    rule = PlaneSearch(Identity(objective))
+    theta = some_theta(objective, 2, seed=7, scale=30.0)
+    rule.init(theta)
+    F = objective.value(theta)
+    for _ in range(12):
+        rule.step(theta, objective.evaluate(theta)[1])
+        margins = objective.all_margins(theta)
+        np.testing.assert_allclose(rule.margins, margins, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(rule.local.value, objective.local(margins).value, rtol=1e-9)
+        assert (objective.value(theta) <= F * (1 + 1e-12)).all()
+        F = objective.value(theta)
+
+
 def test_margins_are_made_anew_before_rounding_drifts(monkeypatch):
     """In float32 the margins kept are those of the coefficients, hundreds of steps on."""
     loss = next(loss for loss in LOSSES if not loss.is_quadratic)

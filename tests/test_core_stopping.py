@@ -8,13 +8,13 @@ from sk_momentum._stopping import DIVERGENCE_FACTOR, NoImprovement, Stopping
 
 
 def rules(**changes):
-    """One candidate of which F starts at 2, null model 1 with a gradient of 4, tol = 0.1."""
+    """F starts at 2, the null model's is 2 with a gradient of 8, tol = 0.05: limits 0.1, 0.4."""
     settings = {
         "n_candidates": 1,
-        "null_loss": 1.0,
-        "null_norm": np.array([4.0]),
+        "null_loss": 2.0,
+        "null_norm": np.array([8.0]),
         "start_loss": np.array([2.0]),
-        "tol": 0.1,
+        "tol": 0.05,
         "n_iter_no_change": 3,
         "full_batch": True,
         "adaptive": False,
@@ -65,13 +65,13 @@ def test_full_batches_are_certified_by_the_gradient():
 def test_where_the_metric_follows_the_curvature_the_gap_counts_too():
     """norm^2 / 2 <= tol / 1000 of F, or of a thousandth of the null model's F where F is less."""
     stopping = rules(follows_curvature=True)
-    for F, unit in ((0.5, 0.5), (1e-6, 1e-3), (1e-3, 1e-3)):
-        limit = np.sqrt(2 * 1e-3 * 0.1 * unit)
+    for F, unit in ((0.5, 0.5), (1e-6, 2e-3), (2e-3, 2e-3)):
+        limit = np.sqrt(2 * 1e-3 * 0.05 * unit)
         np.testing.assert_allclose(stopping.gradient_limit(np.array([F])), [limit], rtol=1e-12)
         assert check(stopping, F, limit * (1 + 1e-9)) == [None]
         assert check(stopping, F, limit * (1 - 1e-9)) == ["converged"]
     small = rules(follows_curvature=True, null_norm=np.array([1e-3]))
-    np.testing.assert_allclose(small.gradient_limit(np.array([0.5])), [1e-4])
+    np.testing.assert_allclose(small.gradient_limit(np.array([0.5])), [5e-5])
 
 
 def test_divergence_is_ten_times_the_start_or_not_a_number():
@@ -136,7 +136,7 @@ def test_the_adaptive_schedule_divides_and_ends(full_batch):
     assert status == "plateau"
     assert factors[-1] < ADAPTIVE_END <= factors[-2]
     two = rules(
-        n_candidates=2, adaptive=True, full_batch=full_batch, null_norm=np.array([4.0, 4.0])
+        n_candidates=2, adaptive=True, full_batch=full_batch, null_norm=np.array([8.0, 8.0])
     )
     for epoch in range(4):
         check(two, [1.0, 1.0 - 0.2 * epoch], [9.0, 9.0])
@@ -188,7 +188,7 @@ def test_a_pause_changes_nothing():
 
 
 def test_candidates_that_stay_keep_their_own():
-    three = {"n_candidates": 3, "null_norm": np.array([1.0, 2.0, 4.0])}
+    three = {"n_candidates": 3, "null_norm": np.array([2.0, 4.0, 8.0])}
     three |= {"start_loss": np.array([1.0, 2.0, 3.0]), "patience_steps": np.array([1.0, 5, 9])}
     stopping = rules(**three, full_batch=False, adaptive=True, early_stopping=True)
     check(stopping, [0.5, 0.6, 0.7], [9.0] * 3, [0.5, 0.6, 0.7])

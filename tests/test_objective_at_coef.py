@@ -179,3 +179,21 @@ def test_default_arguments():
         F = objective(model, X, y, loss=loss)
         np.testing.assert_allclose(model.loss_history_[model.best_iter_], F, rtol=1e-11)
         assert model.status_ == "converged"
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("preconditioner", ["auto", "diagonal"])
+@pytest.mark.parametrize("noise", [1e-9, 1e-5])
+def test_where_all_but_nothing_is_explained(noise, preconditioner, container):
+    """y = Xw + noise: the noise is what is left, and F has digits of it in extended precision."""
+    rng = np.random.default_rng(0)
+    scales = np.geomspace(1e-3, 1e3, 6)
+    X = rng.standard_normal((300, 6)) * scales + 2
+    y = X @ (rng.standard_normal(6) / scales) + noise * rng.standard_normal(300) + 1
+    model = estimator_class("squared")(alpha=0, tol=1e-10, preconditioner=preconditioner)
+    model.fit(container(X), y)
+    wide = np.longdouble
+    R = X.astype(wide) @ model.coef_.astype(wide) + wide(model.intercept_) - y.astype(wide)
+    F = float((R * R).mean() / 2)
+    np.testing.assert_allclose(model.loss_history_[model.best_iter_], F, rtol=1e-3)
+    assert F < 0.6 * noise**2
