@@ -10,8 +10,8 @@ from _data import plain, problem
 from _twin import residuals, stacked, targets
 
 from sk_momentum._descent import History, Mean, Plan, descend
+from sk_momentum._knobs import Diagonal, Identity
 from sk_momentum._momentum import FixedMomentum, Rule
-from sk_momentum._preconditioner import Diagonal, Identity
 
 SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
 

@@ -21,8 +21,8 @@ def X(request, monkeypatch):
     """A table that is one block, or many of which the last is short."""
     if request.param == "many blocks":
         monkeypatch.setattr(_design, "DENSE_BLOCK", 64 * D)
-        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self: 64)
-        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self: 64)
+        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 64)
+        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self, *_: 64)
         monkeypatch.setattr(_design, "LARGEST_PANEL", 64 * D)
         monkeypatch.setattr(_design, "GATHER", 40 * D)
     return table(N, D)

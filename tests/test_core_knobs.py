@@ -12,6 +12,10 @@ from sk_momentum._design import GRAM_EPOCHS
 from sk_momentum._knobs import (
     MINIBATCH_MOMENTUM,
     SAMPLE_ROWS,
+    ColumnScales,
+    Diagonal,
+    Full,
+    Identity,
     choose_preconditioner,
     inverse_smoothness,
     make_geometry,
@@ -21,7 +25,6 @@ from sk_momentum._moments import SampledMoments
 from sk_momentum._momentum import Accelerated, FixedMomentum, steady_state_factor
 from sk_momentum._objective import QuadraticObjective
 from sk_momentum._plane_search import PlaneSearch
-from sk_momentum._preconditioner import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._working_set import WorkingSet
 
 ALPHAS = (0.0, 0.3, 5.0)

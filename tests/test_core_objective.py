@@ -24,8 +24,8 @@ ALPHAS = (0.0, 0.3, 2.0)
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
         monkeypatch.setattr(_objective, "VECTOR_BLOCK", 32)
-        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self: 32)
-        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self: 32)
+        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 32)
+        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
 
 def cases():

@@ -6,8 +6,8 @@ from _core import LOSSES, kinds_of, make, some_theta
 from scipy.optimize import minimize
 
 from sk_momentum import _plane_search
+from sk_momentum._knobs import ColumnScales, Full, Identity
 from sk_momentum._plane_search import LARGEST_STEP, PlaneSearch, combine, newton_move
-from sk_momentum._preconditioner import ColumnScales, Full, Identity
 
 
 def column(values):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta
 
+from sk_momentum._knobs import Diagonal, Full, Identity
 from sk_momentum._momentum import (
     MOMENTUM_TYPES,
     Accelerated,
@@ -11,7 +12,6 @@ from sk_momentum._momentum import (
     stable_limit,
     steady_state_factor,
 )
-from sk_momentum._preconditioner import Diagonal, Full, Identity
 
 MOMENTA = np.array([0.0, 0.5, 0.9])
 ALPHAS = (0.0, 0.1, 1.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, table
 
+from sk_momentum._knobs import ColumnScales
 from sk_momentum._momentum import Accelerated
-from sk_momentum._preconditioner import ColumnScales
 from sk_momentum._working_set import SMALLEST_WORKING_SET, WorkingSet
 
 
