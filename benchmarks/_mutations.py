@@ -50,8 +50,8 @@ class Mutant:
     file, where : str
         The file's name and the function or class in it.
     line : int
-    lines : tuple of int
-        Those of the statement around it.
+    lines, scope : tuple of int
+        Those of the statement around it, and those of the class or function.
     before, after : str
         The lines that change, without indentation.
     source : str
@@ -62,6 +62,7 @@ class Mutant:
     where: str
     line: int
     lines: tuple
+    scope: tuple
     before: str
     after: str
     source: str
@@ -89,7 +90,7 @@ class _Finder(ast.NodeVisitor):
         self.starts = [0]
         for line in self.encoded.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
-        self.names, self.statement, self.found = [], None, []
+        self.names, self.scopes, self.statement, self.found = [], [], None, []
 
     # ------------------------------------------------------------- bookkeeping
 
@@ -122,6 +123,7 @@ class _Finder(ast.NodeVisitor):
                 where=".".join(self.names) or "module",
                 line=node.lineno,
                 lines=tuple(range(around.lineno, max(end, around.lineno) + 1)),
+                scope=tuple(range(*self.scopes[-1])) if self.scopes else (),
                 before=_joined(old[first : len(old) - last]),
                 after=_joined(new[first : len(new) - last]) or "(nothing)",
                 source=source,
@@ -134,22 +136,22 @@ class _Finder(ast.NodeVisitor):
     # -------------------------------------------------------------- statements
 
     def visit_FunctionDef(self, node):
-        self.names.append(node.name)
         for default in [*node.args.defaults, *node.args.kw_defaults]:
             if default is not None:
                 self.statement = node.body[-1]
                 self.visit(default)
-        self.block(node.body)
-        self.names.pop()
+        self.block(node)
 
     def visit_ClassDef(self, node):
-        self.names.append(node.name)
-        self.block(node.body)
-        self.names.pop()
+        self.block(node)
 
-    def block(self, body):
-        for statement in body:
+    def block(self, node):
+        self.names.append(node.name)
+        self.scopes.append((node.lineno, node.end_lineno + 1))
+        for statement in node.body:
             self.visit(statement)
+        self.names.pop()
+        self.scopes.pop()
 
     def visit_Import(self, node):
         """Not a slip."""

@@ -6,7 +6,12 @@ from _core import LOSSES, make, table
 
 from sk_momentum._knobs import ColumnScales
 from sk_momentum._momentum import Accelerated
-from sk_momentum._working_set import SMALLEST_WORKING_SET, WorkingSet
+from sk_momentum._working_set import (
+    INNER_EPOCHS,
+    INNER_SHARE,
+    SMALLEST_WORKING_SET,
+    WorkingSet,
+)
 
 
 def sparse_problem(m=1, **settings):
@@ -74,6 +79,27 @@ def test_an_inner_solver_that_ends_at_its_cap_gives_back_its_best(cap, monkeypat
         np.testing.assert_allclose(objective.value(theta)[0], min(losses), rtol=1e-12)
 
 
+def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
+    """Of the gradient norm among the columns in play; it does not go on to its cap."""
+    seen, left = [], []
+
+    class Watched(Accelerated):
+        def step(self, theta, G, eta):
+            part = self.geometry.objective
+            seen.append(self.geometry.norm(G.copy(), part.coefficients(theta))[0])
+            super().step(theta, G, eta)
+            G = part.evaluate(theta)[1]
+            left.append(self.geometry.norm(G, part.coefficients(theta))[0])
+
+    monkeypatch.setattr("sk_momentum._working_set.Accelerated", Watched)
+    objective = sparse_problem()
+    rule = WorkingSet(ColumnScales(objective))
+    theta = objective.null_model(1)
+    rule.step(theta, objective.evaluate(theta)[1])
+    assert 1 < len(seen) < INNER_EPOCHS
+    assert left[-1] <= INNER_SHARE * seen[0] < min(left[:-1])
+
+
 def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
     """Twice as many as have one, at least a hundred, and none without a violation."""
     objective = sparse_problem()
@@ -82,7 +108,8 @@ def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
     d = objective.n_features
     for active in ([], [0, 7, 250], np.arange(1, d, 4), np.arange(d)):
         theta[..., :d] = 0.0
-        theta[..., active] = 0.01
+        # Of one output only.
+        theta[:, 1, active] = 0.01
         G = objective.evaluate(theta)[1]
         urgency = rule.geometry.violation(G, objective.coefficients(theta))
         urgency[active] = np.inf

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, estimator_class, plain, problem, random_weights
-from _twin import mean_loss, normalised, objective, penalty, stacked
+from _twin import mean_loss, normalised, null_objective, objective, penalty, stacked
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -170,6 +170,27 @@ def test_history_starts_at_zero_coefficients(loss):
         "multinomial": lambda: np.log(3),
     }[loss]()
     np.testing.assert_allclose(model.loss_history_[0], start, rtol=1e-14)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("preconditioner", ["diagonal", "full"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_history_starts_at_the_null_model(loss, preconditioner, batch_size, fit_intercept):
+    """In the centred geometries: w = 0 and the best intercept, whatever the knobs."""
+    X, y = problem(loss)
+    weights = random_weights(len(y))
+    for knobs in ({}, {"learning_rate": "auto", "momentum": "auto"}):
+        model = plain(
+            loss,
+            preconditioner=preconditioner,
+            batch_size=batch_size,
+            fit_intercept=fit_intercept,
+            max_iter=1,
+            **knobs,
+        ).fit(X, y, sample_weight=weights)
+        F = null_objective(X, y, loss=loss, weights=weights, fit_intercept=fit_intercept)
+        np.testing.assert_allclose(model.loss_history_[0], F, rtol=1e-12)
 
 
 def test_default_arguments():
