@@ -1,13 +1,10 @@
 """The descent of the core: what it records, gives back and carries on, along paths made up."""
 
-from itertools import product
+import time
 
 import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
-from _data import LOSSES as NAMES
-from _data import plain, problem
-from _twin import residuals, stacked, targets
 
 from sk_momentum._descent import History, Mean, Plan, descend
 from sk_momentum._knobs import Diagonal, Identity
@@ -20,7 +17,7 @@ class Scripted(Rule):
     """Goes to the points of a path of shape (steps, m, k, p), whatever the gradient says."""
 
     def __init__(self, path, momentum=0.5):
-        self.path, self.steps, self.rates = path, 0, []
+        self.path, self.steps, self.goals = path, 0, []
         self.momentum = np.full(path.shape[1], momentum)
 
     def init(self, theta):
@@ -29,7 +26,7 @@ class Scripted(Rule):
     def step(self, theta, G, eta):
         theta[...] = self.path[self.steps]
         self.steps += 1
-        self.rates.append(eta.ravel().copy())
+        self.goals.append(np.copy(self.goal))
         self.count += 1
 
     @property
@@ -51,12 +48,19 @@ def path_of(objective, factors):
     return np.stack([factor * direction for factor in factors])
 
 
+def norms_along(objective, path):
+    """The gradient's norm at the points of a path of one candidate."""
+    geometry = Identity(objective)
+    at = [(objective.evaluate(theta)[1], objective.coefficients(theta)) for theta in path]
+    return np.concatenate([geometry.norm(G, W) for G, W in at])
+
+
 def go(factors, *, rule=None, objective=None, theta=None, m=1, **settings):
     """A scripted descent from the first factor along the others; the outcome and F of each."""
     objective = make(SQUARED, Y=np.zeros((3, 90)) + 0.1) if objective is None else objective
     path = np.repeat(path_of(objective, factors), m, axis=1)
     rule = Scripted(path[1:]) if rule is None else rule
-    options = ("state", "validation", "observer", "rng")
+    options = ("state", "validation", "observer", "rng", "started")
     given = {name: settings.pop(name) for name in options if name in settings}
     outcomes = descend(
         objective=objective,
@@ -78,13 +82,15 @@ def test_an_epoch_is_a_row_of_the_history():
     history = outcome.history
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-12)
     objective = make(SQUARED, Y=np.zeros((3, 90)) + 0.1)
-    norms = [np.linalg.norm(objective.evaluate(point[None])[1]) for point in path]
+    norms = norms_along(objective, path[:, None])
     np.testing.assert_allclose(history["gradient_norm"], norms, rtol=1e-12)
     rates = 0.5 / np.sqrt(1 + np.arange(40))
     np.testing.assert_allclose(history["learning_rate"], [np.nan, *rates])
     np.testing.assert_allclose(history["momentum"], [np.nan, *[0.5] * 40])
     assert (np.diff(history["seconds"]) >= 0).all()
     assert history["seconds"][0] >= 0
+    since = go(factors, started=time.perf_counter() - 100)[0].history["seconds"]
+    assert 100 <= since[0] < 110
     assert (outcome.status, outcome.n_iter, outcome.best_iter) == ("max_iter", 40, 40)
     np.testing.assert_array_equal(outcome.theta, path[-1])
 
@@ -253,22 +259,25 @@ def test_the_null_model_sets_the_unit_of_convergence():
     """tol times its gradient norm, wherever the descent starts."""
     objective = make(SQUARED, alphas=(0.1,))
     null = objective.null_model(1)
-    unit = np.linalg.norm(objective.evaluate(null)[1])
+    unit = norms_along(objective, [null])[0]
     best = null - 0.0
     for _ in range(3000):
         best -= 0.05 * objective.evaluate(best)[1]
     away = some_theta(objective, 1)
     path = np.stack([best + away * 0.5**e for e in range(40)])
-    norms = np.array([np.linalg.norm(objective.evaluate(point)[1]) for point in path])
+    norms = norms_along(objective, path)
     for tol in (1e-1, 1e-3):
+        rule = Scripted(path[1:])
         outcome = descend(
             objective=objective,
             geometry=Identity(objective),
-            rule=Scripted(path[1:]),
+            rule=rule,
             theta=path[0].copy(),
             learning_rate=np.ones(1),
             plan=Plan(max_iter=39, tol=tol),
         )[0]
+        # A rule that searches is told where the descent will end.
+        np.testing.assert_allclose(np.ravel(rule.goals), tol * unit, rtol=1e-9)
         assert outcome.status == "converged"
         assert outcome.n_iter == outcome.best_iter == np.argmax(norms <= tol * unit)
 
@@ -324,69 +333,3 @@ def test_a_history_keeps_its_columns_apart():
     assert np.isnan(history.of(1)["loss"][5:]).all()
     history.of(0)["rate"][:] = -1
     np.testing.assert_array_equal(history.of(0)["rate"], np.arange(40))
-
-
-# ------------------------------------------------- by way of the estimators
-
-
-ENDS = {
-    "diverged": {"learning_rate": 60.0, "max_iter": 300},
-    "early_stopped": {"early_stopping": True, "momentum": 0.97, "learning_rate": 1.0},
-    "plateau": {"batch_size": 16, "n_iter_no_change": 3, "learning_rate": 0.3, "tol": 5e-2},
-    "average": {"average": True, "early_stopping": True, "momentum": 0.97, "learning_rate": 3.0},
-}
-# A log-loss is flatter, and takes larger rates before anything rises.
-FACTORS = {"squared": 1, "several_targets": 1, "binary": 40, "multinomial": 40}
-
-
-def epochs_by_hand(W, X, y, *, loss, eta, beta, alpha, epochs):
-    """ema from the coefficients W of the twin, without a velocity; the last and the mean."""
-    Y, family = targets(loss, y)
-    A, v, path = np.c_[X, np.ones(len(X))], np.zeros_like(W), []
-    for _ in range(epochs):
-        g = A.T @ residuals(family, A @ W, Y) / len(A)
-        g[:-1] += alpha * W[:-1]
-        v = beta * v + (1 - beta) * g
-        W = W - eta * v
-        path.append(W)
-    return W, np.mean(path, axis=0)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    ("loss", "end"), [pair for pair in product(NAMES, ENDS) if pair != ("binary", "average")]
-)
-def test_a_warm_start_after_an_earlier_epoch_was_given_back_is_a_fresh_one(loss, end):
-    """No velocity, no mean and no iterate of the epochs that were thrown away."""
-    X, y = problem(loss)
-    settings = {"max_iter": 200, "tol": 1e-2, "n_iter_no_change": 4, "momentum": 0.8, **ENDS[end]}
-    settings["learning_rate"] *= FACTORS[loss]
-    model = plain(loss, **settings, warm_start=True).fit(X, y)
-    assert model.status_ == ("early_stopped" if end == "average" else end)
-    assert model.best_iter_ < model.n_iter_
-    start = stacked(model)
-    knobs = {"learning_rate": 0.05, "momentum": 0.9, "max_iter": 5, "tol": 0}
-    model.set_params(**knobs, early_stopping=False, batch_size=None).fit(X, y)
-    knobs = {"eta": 0.05, "beta": 0.9, "alpha": 0.01, "epochs": 5}
-    last, mean = epochs_by_hand(start, X, y, loss=loss, **knobs)
-    expected = mean if model.average else last
-    np.testing.assert_allclose(stacked(model), expected, rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.parametrize("loss", ["binary", "multinomial"])
-def test_a_hundred_epochs_in_float32_end_where_they_say(loss):
-    """F of the history is F at `coef_`, although margins were carried from epoch to epoch."""
-    X, y = problem(loss)
-    settings = {"learning_rate": "auto", "momentum": "auto", "alpha": 1e-7, "tol": 0}
-    model = plain(loss, **settings, preconditioner=None, max_iter=160)
-    model.fit(X.astype(np.float32), y)
-    Z = X.astype(np.float32).astype(float) @ np.atleast_2d(model.coef_).T.astype(float)
-    Z += model.intercept_
-    if loss == "binary":
-        losses = np.logaddexp(0, -(2 * y - 1) * Z[:, 0])
-    else:
-        losses = np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(len(y)), y]
-    F = losses.mean() + 0.5e-7 * (model.coef_.astype(float) ** 2).sum()
-    assert model.n_iter_ == 160
-    assert model.loss_history_[-1] == pytest.approx(F, rel=1e-3)
-    assert (np.diff(model.loss_history_) <= 1e-5 * model.loss_history_[0]).all()
