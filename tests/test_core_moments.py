@@ -48,6 +48,19 @@ def test_moments_are_their_definition(container, centered, small):
     np.testing.assert_allclose(moments.row_norms(at, scale), (X - at) ** 2 @ scale, rtol=1e-10)
 
 
+@pytest.mark.parametrize("small", [True, False])
+def test_moments_of_float32_rows_are_summed_in_float64(container, centered, small):
+    X, s = table(N, D).astype(np.float32), weights(N).astype(np.float32)
+    moments = Moments(make_design(container(X)), s, centered=centered)
+    moments.small = small
+    center, gram = plain_moments(X.astype(float), s.astype(float), centered)
+    np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=2e-7)
+    np.testing.assert_allclose(moments.gram, gram, rtol=2e-7, atol=1e-7)
+    assert moments.gram.dtype == moments.variances.dtype == moments.s.dtype == np.float64
+    v = np.random.default_rng(0).standard_normal(D)
+    assert moments.product(v).dtype == np.float64
+
+
 def test_a_constant_column_has_no_variance(container, centered):
     """About the mean exactly none, whatever rounding leaves."""
     X = np.c_[table(N, 2), np.full(N, 0.1), np.full(N, -1e6), np.zeros(N)]

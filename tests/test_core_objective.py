@@ -230,17 +230,6 @@ def test_almost_nothing_left_of_the_loss(noise, container, fit_intercept):
     np.testing.assert_allclose(G, slope.astype(float), rtol=1e-5, atol=1e-9 * noise + 1e-16)
 
 
-def test_rounding_is_that_of_the_terms_that_cancel():
-    """From rows that of F; from moments that of the targets' variance as well."""
-    loss = next(loss for loss in LOSSES if loss.is_quadratic)
-    rows, moments = (make(loss, kind=kind) for kind in (Objective, QuadraticObjective))
-    F, eps = np.array([2.0]), np.finfo(np.float64).eps
-    np.testing.assert_allclose(rows.rounding(F), eps * F)
-    assert (moments.rounding(F) >= rows.rounding(F)).all()
-    assert (moments.rounding(-F) > 0).all()
-    assert make(loss, dtype=np.float32).rounding(F)[0] == pytest.approx(2 * np.finfo("f4").eps)
-
-
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_are_repetitions(loss):
     """A row of weight 3 is the row three times."""

@@ -81,7 +81,7 @@ def test_an_inner_solver_that_ends_at_its_cap_gives_back_its_best(cap, monkeypat
 
 def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
     """Of the gradient norm among the columns in play; it does not go on to its cap."""
-    seen, left = [], []
+    seen, left, momenta = [], [], []
 
     class Watched(Accelerated):
         def step(self, theta, G, eta):
@@ -90,6 +90,7 @@ def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
             super().step(theta, G, eta)
             G = part.evaluate(theta)[1]
             left.append(self.geometry.norm(G, part.coefficients(theta))[0])
+            momenta.append(self.momentum[0])
 
     monkeypatch.setattr("sk_momentum._working_set.Accelerated", Watched)
     objective = sparse_problem()
@@ -98,6 +99,8 @@ def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
     rule.step(theta, objective.evaluate(theta)[1])
     assert 1 < len(seen) < INNER_EPOCHS
     assert left[-1] <= INNER_SHARE * seen[0] < min(left[:-1])
+    assert rule.momentum == momenta[-1]
+    np.testing.assert_array_equal(rule.learning_rate, 1.0)
 
 
 def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
