@@ -115,7 +115,7 @@ def judge(outcome, model, oracle, problem):
     if outcome.converged and F > null + null_rounding:
         outcome.broken.append("above null")
     if outcome.separable:
-        if outcome.converged:
+        if outcome.converged and oracle.separable_to(eps):
             outcome.broken.append("no optimum")
         return
     gain = null - oracle.optimum

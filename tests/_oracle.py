@@ -172,9 +172,13 @@ class Oracle:
     @cached_property
     def separable(self):
         """Whether some direction lowers the log-loss for ever: without a penalty no optimum."""
+        return self.separable_to(0.0)
+
+    def separable_to(self, eps):
+        """The same without directions that only the rounding eps of the columns gives them."""
         if self.loss is HalfSquaredError or self.l2 > 0 or self.l1 > 0:
             return False
-        A = self._model()[0].astype(np.float64)
+        A = self._model(LONG(4 * eps))[0].astype(np.float64)
         k = self.Y.shape[1]
         if k == 1:
             leads = A * np.where(self.Y > 0, 1.0, -1.0).astype(np.float64)

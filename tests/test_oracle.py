@@ -271,9 +271,19 @@ def test_separable_classes_are_seen():
     assert Oracle(x, np.minimum(x[:, 0] // 3, 2), loss="multinomial").separable
     assert not Oracle(x, np.array([0, 0, 1, 0, 1, 1, 0, 1]), loss="binary").separable
     assert not Oracle(x, (x[:, 0] > 3).astype(int), loss="binary", alpha=1e-9).separable
+    assert not Oracle(x, np.array([0, 0, 1, 0, 1, 1, 0, 1]), loss="binary").separable_to(1e-16)
     # Quasi-complete: a column that is 1 in rows of one class only.
     rare = np.column_stack([np.arange(8) == 3, np.arange(8)])
     assert Oracle(rare, np.array([0, 1, 0, 1, 0, 1, 0, 1]), loss="binary").separable
+
+
+def test_classes_that_only_rounding_separates():
+    """Three columns of four rows separate any labels, though two of them are one to rounding."""
+    x = np.array([0.1, 0.3, 0.4, 0.7])
+    X = np.column_stack([x, 1.609 * x, x**2])
+    oracle = Oracle(X, np.array([0, 1, 0, 1]), loss="binary")
+    assert oracle.separable
+    assert not oracle.separable_to(np.finfo(float).eps)
 
 
 def test_collinear_up_to_rounding_is_no_direction():
