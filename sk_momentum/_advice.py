@@ -54,6 +54,8 @@ def explain(estimator, training):
         message = unfinished_message(
             estimator, outcome, geometry=geometry, rule=rule, batch_size=batch_size
         )
+    elif outcome.status == "stalled":
+        message = stalled_message(estimator, outcome)
     elif outcome.status == "plateau" and outcome.best_iter == 0 and not resumed:
         limit, advised = stable_and_advised(estimator, geometry, rule, batch_size)
         message = (
@@ -143,6 +145,28 @@ def unfinished_message(estimator, outcome, *, geometry, rule, batch_size):
     return (
         f"{name(estimator)} did not converge in max_iter={estimator.max_iter} epochs: "
         f"{state}. To converge, {remedy}."
+    )
+
+
+def stalled_message(estimator, outcome):
+    """What rounding hides, in which column, and what brings it back; or that there is no optimum."""
+    if outcome.reason == "separable":
+        return (
+            f"{name(estimator)}: the classes are separable, so that without a penalty no optimum "
+            "exists: coefficients grow for ever. Those of the last epoch are kept; set alpha > 0, "
+            "for example alpha=0.0001."
+        )
+    if outcome.reason == "dtype":
+        return (
+            f"{name(estimator)} stalled: float32 coefficients are too coarse for the optimum, most "
+            f"of all in column {outcome.column}: pass X as float64, or subtract the column's mean."
+        )
+    norm = outcome.history["gradient_norm"]
+    return (
+        f"{name(estimator)} stalled: no step lowers the loss any more, but rounding hides whether "
+        f"it is the optimum for tol={estimator.tol:g} (the gradient norm is {norm[-1]:.3g}, most of "
+        f"it in column {outcome.column}): drop columns that nearly repeat others, subtract the "
+        "mean of columns far from 0, set alpha > 0, or raise tol."
     )
 
 

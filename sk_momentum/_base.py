@@ -19,6 +19,7 @@ from ._knobs import choose_preconditioner, make_rule
 from ._moments import StreamedMoments
 from ._momentum import Guarded
 from ._objective import make_objective
+from ._origin import Origin
 from ._package import PackageMixin
 from ._parameters import CONSTRAINTS, check_each, check_together
 from ._penalty import ElasticNet
@@ -157,7 +158,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         self._validate_params()
         check_together(self, searches=False)
         rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=new_targets)
-        objective = self._objective(rows)
+        k = self._n_outputs(rows.y)
+        objective = self._objective(rows, origin=Origin.zero(rows.X.shape[1], k))
         carried = dict(self._state) if resume else {}
         geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
         rule, learning_rate = self._rule(geometry, minibatch=True)
@@ -193,16 +195,25 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------- build
 
-    def _objective(self, rows, epochs=0, alphas=None):
+    def _objective(self, rows, epochs=0, alphas=None, origin=None):
         # By the largest first: the sum of large weights may overflow.
         weights = rows.weights / rows.weights.max()
         weights /= weights.sum()
         k = self._n_outputs(rows.y)
         dtype = rows.X.dtype
-        Y = self._loss(k).encode(rows.y, k)
+        loss = self._loss(k)
+        Y = loss.encode(rows.y, k)
+        if origin is None and self.fit_intercept:
+            targets = Y if loss.is_quadratic else np.zeros((k, 1))
+            origin = Origin.among(rows.X, targets)
+        elif origin is None:
+            origin = Origin.zero(rows.X.shape[1], k)
+        if origin.targets.any():
+            Y = Y - origin.targets[:, None]
         return make_objective(
-            design=make_design(rows.X),
-            loss=self._loss(k),
+            design=make_design(rows.X, origin.rows),
+            origin=origin,
+            loss=loss,
             epochs=epochs,
             penalty=ElasticNet([self.alpha] if alphas is None else alphas, self.l1_ratio, dtype),
             Y=Y.astype(dtype, copy=False),
@@ -272,7 +283,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if not resume:
             m = n_candidates
             return objective.null_model(m) if geometry.starts_at_null else objective.zeros(m)
-        theta = objective.zeros(1)
+        theta = np.zeros_like(objective.zeros(1))
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
         coef = np.atleast_2d(coef)
         if coef.shape != objective.coefficients(theta)[0].shape:
@@ -283,7 +294,13 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         objective.coefficients(theta)[0] = coef
         if self.fit_intercept:
             theta[0, :, -1] = self.intercept_
-        return theta
+        exact = self._state["descent"]["point"] if hasattr(self, "_state") else None
+        if exact is not None and exact.shape == theta[0].shape:
+            # The iterate itself, where the attributes are still what it was rounded to.
+            if np.array_equal(objective.released(exact[None]), theta):
+                return exact[None].copy()
+        theta = objective.taken(theta)
+        return geometry.reachable(theta) if geometry.starts_at_null else theta
 
     def _resumable(self, rule, geometry):
         """The state of the last call; without the rule's where that was of another kind."""

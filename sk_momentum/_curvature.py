@@ -18,7 +18,8 @@ from ._moments import inverse_or_zero
 SMALLEST_PIVOT = 1e-4
 # The share of the curvature's bound that re-weighting leaves in.
 CURVATURE_FLOOR = 1e-9
-EPS = np.finfo(np.float64).eps
+# Eigenvalues of a matrix of unit diagonal below so many d eps of the largest are rounding.
+NULL_SPACE = np.finfo(np.float64).eps
 # Lanczos comes from below; 1/L must not exceed the true one.
 LANCZOS_MARGIN = 1.001
 
@@ -51,6 +52,7 @@ class CurvatureBound:
     def __init__(self, objective):
         self.moments = objective.moments
         self.n_rows = objective.design.n_rows
+        self.origin = objective.design.origin
         self.c = objective.loss.curvature_bound
         self.fit_intercept = objective.fit_intercept
         self.n_features = objective.n_features
@@ -71,7 +73,7 @@ class CurvatureBound:
         In raw coordinates the second moments are those about the mean plus
         (xbar, 1)(xbar, 1)'.
         """
-        lifted = np.append(self.center, 1.0) if self.fit_intercept else None
+        lifted = np.append(self.origin + self.center, 1.0) if self.fit_intercept else None
 
         def product(v):
             v = v.ravel()
@@ -122,42 +124,107 @@ class Curvature:
     W : ndarray of shape (k, n_rows)
         `Local.W` of the candidate.
     l2 : float
+    rows : ndarray of int, optional
+        A sample of the rows to take the Hessian from; all by default.
+    free : ndarray of bool of shape (k, d), optional
+        The coefficients that may move; all by default.
     """
 
-    def __init__(self, objective, bound, W, l2):
+    def __init__(self, objective, bound, W, l2, *, rows=None, free=None):
         self.center = bound.center
         self.fit_intercept = bound.fit_intercept
         self.d = bound.n_features
         k, p = objective.n_outputs, objective.n_parameters
-        H = objective.hessian(W, self.center)
+        H = objective.hessian(W, self.center, rows)
         blocks = H.reshape(k, p, k, p)
         if k > 1:
             np.einsum("cjej->cej", blocks)[...] += np.einsum("cjcj->j", blocks) / k**2
         # Where p (1 - p) underflows, a little of the bound keeps P a metric.
         floor = np.full(p, CURVATURE_FLOOR * bound.c)
-        floor[: self.d] = l2 * (bound.variances > 0)
+        floor[: self.d] = l2
         for c in range(k):
             own = blocks[c, : self.d, c, : self.d]
             own += CURVATURE_FLOOR * bound.c * bound.moments.gram
         H[np.diag_indices_from(H)] += np.tile(floor, k)
-        self.inverse = pseudo_inverse(H)
+        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
+        seen = np.ones((k, p), dtype=bool)
+        seen[:, : self.d] = bound.variances > 0 if free is None else free & (bound.variances > 0)
+        seen = seen.ravel()
+        self.inverse = inverse_root(H * np.outer(seen, seen))
+
+    def centered(self, G):
+        """The gradient (k, p) in (w_c, b_c + center . w_c), as one row."""
+        G = G.copy()
+        if self.fit_intercept:
+            G[:, : self.d] -= self.center * G[:, -1:]
+        return G.reshape(1, -1)
 
     def direction(self, G):
         """P^-1 g of shape (k, p), from raw coordinates to raw coordinates."""
-        U = G.astype(np.float64)
-        if self.fit_intercept:
-            U[:, : self.d] -= self.center * U[:, -1:]
-        U = (self.inverse @ U.ravel()).reshape(U.shape)
+        U = self.inverse.solve(self.centered(G)).reshape(G.shape)
         if self.fit_intercept:
             U[:, -1] -= U[:, : self.d] @ self.center
-        return U.astype(G.dtype)
+        return U
+
+    def square(self, G):
+        """g' P^-1 g."""
+        return self.inverse.squares(self.centered(G))[0]
 
 
-def pseudo_inverse(H):
-    """H^+ of a symmetric positive semidefinite matrix of any scales.
+class InverseRoot:
+    """H^+ = R' R of symmetric positive semidefinite matrices, as their roots.
 
-    With S = diag(H)^-1/2 it is S (S H S)^+ S: by Cholesky where S H S is well conditioned, else
-    over the eigenvalues above rounding.
+    g' H^+ g = |R g|^2 is then no difference, and never negative, however large H^+ is.
+
+    Parameters
+    ----------
+    root : ndarray of shape (..., d, d)
+        R, with rows of zeros for the null space of H.
+    hidden : ndarray of shape (..., d, d) or None
+        A basis of the null space, as the roots of the largest inverse that rounding allows: a
+        gradient there, which no step answers, is seen by `squares` all the same.
+    """
+
+    def __init__(self, root, hidden=None):
+        self.root, self.hidden = root, hidden
+
+    @classmethod
+    def stack(cls, roots):
+        """Several as one, along a new first axis."""
+        hidden = None
+        if any(each.hidden is not None for each in roots):
+            none = np.zeros_like(roots[0].root)
+            hidden = np.stack([none if r.hidden is None else r.hidden for r in roots])
+        return cls(np.stack([each.root for each in roots]), hidden)
+
+    def __getitem__(self, index):
+        """Those of an index along the first axis."""
+        return InverseRoot(self.root[index], None if self.hidden is None else self.hidden[index])
+
+    def __len__(self):
+        return len(self.root)
+
+    def solve(self, G):
+        """H^+ g for every row of G (..., k, d)."""
+        return (G @ self.root.swapaxes(-1, -2)) @ self.root
+
+    def squares(self, G):
+        """g' H^+ g, and what hides from it, for every row of G (..., k, d); of shape (..., k)."""
+        squares = np.square(G @ self.root.swapaxes(-1, -2)).sum(axis=-1)
+        if self.hidden is not None:
+            squares += np.square(G @ self.hidden.swapaxes(-1, -2)).sum(axis=-1)
+        return squares
+
+    def diagonal(self):
+        """diag(H^+), of shape (..., d)."""
+        return np.square(self.root).sum(axis=-2)
+
+
+def inverse_root(H):
+    """The root of H^+ for a symmetric positive semidefinite matrix of any scales.
+
+    With S = diag(H)^-1/2 and S H S = L L' it is L^-1 S where S H S is well conditioned; else with
+    S H S = V E V' it is E^-1/2 V' S over the eigenvalues above rounding.
     """
     scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(H), 0)))
     A = scale[:, None] * H * scale
@@ -166,14 +233,35 @@ def pseudo_inverse(H):
     # NumPy's LAPACK throughout: SciPy brings a BLAS of its own, and their threads then wait
     # for each other (30 x 30: 16 ms for dpotrf and dpotri, 0.02 ms for cholesky and inv).
     try:
-        well_conditioned = np.diag(np.linalg.cholesky(A)).min() > SMALLEST_PIVOT
+        L = np.linalg.cholesky(A)
+        well_conditioned = np.diag(L).min() > SMALLEST_PIVOT
     except np.linalg.LinAlgError:
         well_conditioned = False
     if well_conditioned:
-        inverse = np.linalg.inv(A)
-        inverse = (inverse + inverse.T) / 2
-    else:
-        e, V = np.linalg.eigh(A)
-        root = np.sqrt(inverse_or_zero(np.where(e > len(H) * EPS * e[-1], e, 0.0)))
-        inverse = (V * root) @ (V * root).T
-    return scale[:, None] * inverse * scale
+        return InverseRoot(np.linalg.inv(L) * scale)
+    e, V = np.linalg.eigh(A)
+    cut = len(H) * NULL_SPACE * e[-1]
+    null = e <= cut
+    root = np.sqrt(inverse_or_zero(np.where(null, 0.0, e)))
+    hidden = (V * null).T * scale / np.sqrt(cut) if null.any() else None
+    return InverseRoot((V * root).T * scale, hidden)
+
+
+def eigenbasis(H):
+    """T = S V, in which H is nearly diagonal: S H S = V E V' with S = diag(H)^-1/2."""
+    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(H), 0)))
+    return scale[:, None] * np.linalg.eigh(scale[:, None] * H * scale)[1]
+
+
+def inverse_root_in(T, H):
+    """The root of (T^-1' H T^-1)^+ = T H^+ T', for columns of unit diagonal in T.
+
+    Directions in which rows cancel to rounding are the null space.
+    """
+    d = len(H)
+    null = np.diag(H) <= d * np.square(8 * NULL_SPACE) * np.diag(H).max(initial=0)
+    found = inverse_root(np.where(null | null[:, None], 0.0, H))
+    hidden = np.diag(null / np.sqrt(d * NULL_SPACE))
+    if found.hidden is not None:
+        hidden = hidden + found.hidden
+    return InverseRoot(found.root @ T.T, hidden @ T.T if hidden.any() else None)

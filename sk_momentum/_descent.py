@@ -11,8 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._certificate import loss_of_rounding, remaining_gap
 from ._schedules import schedule_factor
 from ._stopping import PLATEAU_TIME_CONSTANTS, Stopping
+
+# A gradient norm within so many times what its rounding may be is nothing else.
+BESIDE_ROUNDING = 4.0
+EPS = np.finfo(np.float64).eps
+# A gradient norm within tol may leave so many times tol of what was gained, as the Newton decrement
+# estimates it: half of 1e-3 at the default tol.
+GAP_LEFT = 5.0
+# Coefficients rounded to their dtype may cost so much of what was gained, or tol of it.
+SMALLEST_SHARE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,11 @@ class Outcome:
     history : dict of ndarray of shape (n_iter + 1,)
     state : dict
         What resuming needs: arrays without the candidate axis, and the epoch count.
+    reason : {"rounding", "dtype", "separable"} or None
+        Why a descent stalled: the gradient is nothing but rounding; the dtype of the coefficients
+        cannot hold the optimum; there is none.
+    column : int or None
+        The column in which most of the gradient lay when it stalled.
     """
 
     theta: np.ndarray
@@ -74,6 +89,8 @@ class Outcome:
     best_iter: int
     history: dict
     state: dict
+    reason: str | None = None
+    column: int | None = None
 
 
 @dataclass
@@ -112,6 +129,11 @@ class History:
                 self.columns[name] = column
             column[self.n_rows, active] = values
         self.n_rows += 1
+
+    def amend(self, active, **facts):
+        """Correct the last row."""
+        for name, values in facts.items():
+            self.columns[name][self.n_rows - 1, active] = values
 
     def of(self, candidate):
         """The columns of a candidate that is active still, as arrays."""
@@ -187,6 +209,8 @@ class _Descent:
         self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
         self.active = np.arange(m)
         self.outcomes = [None] * m
+        self.reason = np.full(m, "rounding", dtype=object)
+        self.column = np.zeros(m, dtype=int)
         self.history = History(m)
         self.epochs_before = 0
         self.mean = Mean(self.theta.copy()) if self.plan.average else None
@@ -194,7 +218,7 @@ class _Descent:
             self._resume_iterate(self.state)
         self.rule.init(self.theta)
         if self.state is not None and self.state["rule"] is not None:
-            self.rule.state = {k: v[None] for k, v in self.state["rule"].items()}
+            self.rule.state = self._moved(self.state["rule"], self.state["origin"])
         self._evaluate()
         self.stopping = self._stopping_rules(n)
 
@@ -217,6 +241,17 @@ class _Descent:
             self.mean.count = state["averaged"]
             self.theta = state["iterate"][None].copy()
 
+    def _moved(self, arrays, before):
+        """A rule's state, with the candidate axis, about the origin of these rows."""
+        now, arrays = self.objective.origin, {k: v[None] for k, v in arrays.items()}
+        if now == before or not self.objective.fit_intercept:
+            return arrays
+        for name in arrays:
+            if arrays[name].shape == self.theta.shape:
+                point = name in self.rule.points
+                arrays[name] = now.shift(before.unshift(arrays[name], point=point), point=point)
+        return arrays
+
     def _stopping_rules(self, n):
         m = len(self.theta)
         null = self.objective.null_model(m)
@@ -224,12 +259,10 @@ class _Descent:
             null_loss, null_gradient = self.F, self.G
         else:
             null_loss, null_gradient = self.objective.evaluate(null)
-        coefficients = self.objective.coefficients(null)
-        scale = self.geometry.norm(null_gradient, coefficients)
-        eps = np.finfo(self.theta.dtype).eps
-        if self.plan.tol > 0:
-            rounding = 8 * eps * self.geometry.gradient_scale() / self.plan.tol
-            scale = np.maximum(scale, rounding)
+        if self.objective.fit_intercept:
+            # The best intercept has no gradient but rounding.
+            null_gradient[..., -1] = 0.0
+        scale = self.geometry.norm(null_gradient, self.objective.coefficients(null))
         size = n if self.full_batch else self.plan.batch_size
         stopping = Stopping(
             n_candidates=m,
@@ -319,10 +352,67 @@ class _Descent:
             start=epoch == 0,
             counts=not self.plan.streaming and not (epoch == 0 and self.stopping.counted_start),
         )
-        if self.observer and self.observer.end(epoch, facts, point):
+        if self.plan.tol > 0 and self.full_batch:
+            self._verify(status, norm)
+        if self.observer and self.observer.end(epoch, facts, self.objective.released(point)):
             status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
         if any(status):
             self._finish(status, epoch)
+
+    def _verify(self, status, norm):
+        """Look twice at what is within tol, and at a gradient norm that no longer falls."""
+        W = self.objective.coefficients(self.point)
+        still = self.stopping.standstill(norm) & (status == None)  # noqa: E711 - elementwise
+        if still.any():
+            rounding = self.geometry.rounding(self.point, self.F)
+            status[still & (norm <= BESIDE_ROUNDING * rounding)] = "stalled"
+        claimed = status == "converged"
+        if claimed.any():
+            self._verify_claims(status, norm, claimed)
+        ended = status == "stalled"
+        if ended.any():
+            self.column[self.active] = self.geometry.steepest_column(self.G, W)
+            rounded = ended & (self.reason[self.active] == "rounding")
+            if rounded.any() and self.objective.in_double():
+                # The digits that float32 lacks, before the fit is given up.
+                status[rounded] = None
+                self.rule.begin_anew(self.theta)
+                self.stopping.still[:] = 0
+
+    def _verify_claims(self, status, norm, claimed):
+        """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
+        gained = self.stopping.null_loss - self.F
+        if not self.geometry.measures_gap:
+            local = self.rule.local if self.mean is None else None
+            gap = remaining_gap(self.objective, self.geometry, self.point, self.G, local)
+            allowed = np.maximum(GAP_LEFT * self.plan.tol * gained + EPS * np.abs(self.F), 0)
+            refused = claimed & (gap > allowed)
+            if refused.any():
+                share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
+                self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))
+                exhausted = np.broadcast_to(self.rule.exhausted, refused.shape)
+                status[refused] = None
+                status[refused & exhausted] = "stalled"
+        if self.objective.rounds:
+            lost = loss_of_rounding(self.objective, self.geometry, self.point, self.G)
+            coarse = lost > max(self.plan.tol, SMALLEST_SHARE) * gained + EPS * np.abs(self.F)
+            coarse &= status == "converged"
+            if coarse.any():
+                self.reason[self.active[coarse]] = "dtype"
+                status[coarse] = "stalled"
+                # What is given back is what is told of.
+                self.theta[coarse] = self._rounded()[coarse]
+                self.F[coarse] = self.objective.value(self.theta)[coarse]
+                self.history.amend(self.active[coarse], loss=self.F[coarse])
+        claimed = status == "converged"
+        if claimed.any():
+            unbounded = claimed & self.objective.separated(self.point)
+            self.reason[self.active[unbounded]] = "separable"
+            status[unbounded] = "stalled"
+
+    def _rounded(self):
+        """The iterate as its dtype holds it."""
+        return self.objective.taken(self.objective.released(self.theta).astype(np.float64))
 
     def _remember(self, key, epoch):
         better = key < self.best_key
@@ -343,18 +433,22 @@ class _Descent:
             best_iter = int(self.best_iter[i]) if gives_back_best else epoch
             theta = self.best[i] if gives_back_best else self.point[i]
             self.outcomes[candidate] = Outcome(
-                theta=theta.copy(),
+                theta=self.objective.released(theta),
                 status=status[i],
                 n_iter=epoch,
                 best_iter=best_iter,
                 history=self.history.of(candidate),
-                state=self._state_of(i, epoch, status[i], at_last=best_iter == epoch),
+                reason=self.reason[candidate] if status[i] == "stalled" else None,
+                column=int(self.column[candidate]) if status[i] == "stalled" else None,
+                state=self._state_of(i, epoch, status[i], theta, at_last=best_iter == epoch),
             )
         self._keep(~status.astype(bool))
 
-    def _state_of(self, i, epoch, status, *, at_last):
+    def _state_of(self, i, epoch, status, point, *, at_last):
         """What carries the candidate on; None in `rule` where an earlier epoch was given back."""
         return {
+            "point": point.copy() if self.objective.rounds else None,
+            "origin": self.objective.origin,
             "epochs": self.epochs_before + epoch,
             "status": status,
             "loss": self.F[i],

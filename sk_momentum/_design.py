@@ -28,31 +28,42 @@ GRAM_EPOCHS = 35
 GATHER = 2**17
 
 
-def make_design(X):
-    """The design of a validated C- or F-ordered ndarray or CSR matrix."""
-    return SparseDesign(X) if sparse.issparse(X) else DenseDesign(X)
+def make_design(X, origin=None, dtype=None):
+    """The design of a validated C- or F-ordered ndarray or CSR matrix, about an origin."""
+    return SparseDesign(X, origin, dtype) if sparse.issparse(X) else DenseDesign(X, origin, dtype)
 
 
 class Design:
-    """n_rows x n_features, read in row blocks and in shuffled batches.
+    """n_rows x n_features about an origin, read in row blocks and in shuffled batches.
+
+    All that a design gives is of the rows x_i - origin.
+
+    Parameters
+    ----------
+    X : ndarray or CSR
+    origin : ndarray of shape (n_features,), optional
+        Values that the dtype of X holds; zeros by default.
+    dtype : numpy dtype, optional
+        Of the arithmetic; that of X by default.
 
     Attributes
     ----------
-    X : ndarray or CSR
-    blocks : list of (slice, block)
-        Views on consecutive rows; made once, used every sweep.
+    moved : bool
+        Whether the origin is another point than 0.
     """
 
-    def __init__(self, X):
-        self.X = X
+    def __init__(self, X, origin=None, dtype=None):
         self.n_rows, self.n_features = X.shape
-        self.dtype = X.dtype
-        size = min(self.block_rows(), self.n_rows)
-        self.blocks = [
-            (slice(a, min(a + size, self.n_rows)), self.view(X, a, min(a + size, self.n_rows)))
-            for a in range(0, self.n_rows, size)
-        ]
-        self.max_block_rows = size
+        self.dtype = X.dtype if dtype is None else np.dtype(dtype)
+        self.origin = np.zeros(self.n_features) if origin is None else origin
+        self.moved = bool(self.origin.any())
+        self.max_block_rows = min(self.block_rows(X), self.n_rows)
+        self.place(X)
+
+    def cuts(self):
+        """Slices of consecutive rows, a block each."""
+        size = self.max_block_rows
+        return [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
 
     def batches(self, order, batch_size, targets):
         """Yield (block, block's part of targets) for batches of the rows in ``order``.
@@ -60,7 +71,7 @@ class Design:
         ``targets`` has shape (any, n_rows).  ``order`` None means as they come, without a copy.
         """
         if order is None:
-            yield from self._cut(self.X, targets, batch_size)
+            yield from self.in_order(targets, batch_size)
             return
         chunk = batch_size * max(1, GATHER // (batch_size * self.n_features))
         X = None
@@ -69,9 +80,14 @@ class Design:
             rows = order[start : start + chunk]
             X = self.gather(rows, X)
             np.take(targets, rows, axis=1, out=T[:, : len(rows)], mode="clip")
-            yield from self._cut(X, T[:, : len(rows)], batch_size)
+            yield from self.cut(X, T[:, : len(rows)], batch_size)
 
-    def _cut(self, X, targets, batch_size):
+    def in_order(self, targets, batch_size):
+        """Batches of all rows as they come."""
+        yield from self.cut(self.X, targets, batch_size)
+
+    def cut(self, X, targets, batch_size):
+        """Batches of the rows of X, which are about the origin already."""
         n = X.shape[0]
         for a in range(0, n, batch_size):
             b = min(a + batch_size, n)
@@ -84,7 +100,7 @@ class Design:
 
     def columns(self, chosen):
         """The design of some columns only: a copy, never of more than these."""
-        return type(self)(self.X[:, chosen])
+        return self.like(self.X[:, chosen], self.origin[chosen])
 
     def spread(self, s):
         """Mean and variances of the columns under weights s that sum to 1, each (n_features,).
@@ -98,9 +114,18 @@ class Design:
 
     def gram_product(self, s, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)' for V of shape (q, n_features)."""
-        Z = self.forward(V, self.X) - (V @ center)[:, None]
+        Z = self.forward_all(V) - (V @ center)[:, None]
         Z *= s
-        return self.adjoint(Z, self.X) - Z.sum(axis=1)[:, None] * center
+        return self.adjoint_all(Z) - Z.sum(axis=1)[:, None] * center
+
+    def gram_in(self, s, center, T):
+        """sum_i s_i z_i z_i' for z_i = T'(x_i - center), of shape (q, q)."""
+        total, center = np.zeros((T.shape[1], T.shape[1])), self.stored(center)
+        for rows, block in self.panels():
+            root = (block - center) @ T
+            root *= np.sqrt(s[rows])[:, None]
+            total += root.T @ root
+        return total
 
     def moments(self, s, rows=None):
         """Weight, mean and Gram matrix of the rows under weights s, in one sweep.
@@ -122,7 +147,7 @@ class Design:
         The rows are centred, at the mean of a few of them, before they are multiplied: the
         textbook difference of second moments loses all digits on a column with a large mean.
         """
-        pilot = self.pilot
+        pilot = self.stored(self.pilot)
         total = np.zeros((self.n_features, self.n_features))
         scratch = np.empty_like(total)
         first = np.zeros(self.n_features)
@@ -142,10 +167,13 @@ class Design:
             total *= common
         shift = first / weight if weight > 0 else first
         total -= weight * np.outer(shift, shift)
-        return weight, pilot + shift, total
+        return weight, self.pilot + shift, total
 
     def panels(self, rows=None):
-        """Yield (rows, ndarray) over all rows or those given, in few and large pieces."""
+        """Yield (rows, ndarray) over all rows or those given, in few and large pieces.
+
+        As they are stored: a point c lies at ``stored(c)`` among them.
+        """
         elements = min(LARGEST_PANEL, max(DENSE_BLOCK, self.n_rows * self.n_features // 16))
         size = max(64, elements // max(1, self.n_features))
         for a in range(0, self.n_rows if rows is None else len(rows), size):
@@ -159,24 +187,92 @@ class Design:
     def pilot(self):
         """A rough mean: that of a few rows spread over the table."""
         few = self.X[:: max(1, self.n_rows // 64)]
-        return np.asarray(few.mean(axis=0), dtype=np.float64).ravel()
+        mean = np.asarray(few.mean(axis=0, dtype=np.float64)).ravel()
+        return mean - self.stored(np.zeros(self.n_features))
 
 
 class DenseDesign(Design):
-    """An ndarray."""
+    """An ndarray; block by block it is taken about the origin, never as a whole."""
 
-    def block_rows(self):
-        return max(64, DENSE_BLOCK // max(1, self.n_features))
+    def place(self, X):
+        self.X = X
+        self.scratch = None
+        self.views = [(rows, X[rows]) for rows in self.cuts()]
+        # Blocks are then copies, made when they are needed.
+        self.copies = self.moved or X.dtype != self.dtype
+        if self.copies:
+            self.exact_origin = self.origin.astype(self.dtype)
+            self.scratch = np.empty((self.max_block_rows, self.n_features), dtype=self.dtype)
+
+    def in_double(self):
+        """The same rows in float64, converted block by block."""
+        return type(self)(self.X, self.origin, np.float64)
+
+    @property
+    def blocks(self):
+        """(slice, block) over all rows; a block is good until the next one is asked for."""
+        if not self.copies:
+            return self.views
+        return ((rows, self.about_origin(view, self.scratch)) for rows, view in self.views)
+
+    def about_origin(self, view, out=None):
+        """The rows about the origin, which loses nothing of columns far from 0."""
+        out = np.empty(view.shape, dtype=self.dtype) if out is None else out[: len(view)]
+        return np.subtract(view, self.exact_origin, out=out)
+
+    def like(self, X, origin):
+        """The design of other columns."""
+        return type(self)(X, origin, self.dtype)
+
+    def stored(self, point):
+        """Where a point about the origin lies among the rows as they are stored."""
+        return point + self.origin
+
+    def block_rows(self, X):
+        return max(64, DENSE_BLOCK // max(1, X.shape[1]))
 
     @staticmethod
     def view(X, a, b):
         return X[a:b]
 
+    def in_order(self, targets, batch_size):
+        """Batches of all rows as they come."""
+        if not self.copies:
+            yield from self.cut(self.X, targets, batch_size)
+            return
+        for a in range(0, self.n_rows, batch_size):
+            rows = slice(a, min(a + batch_size, self.n_rows))
+            yield self.about_origin(self.X[rows]), targets[:, rows]
+
     def gather(self, rows, buffer):
         if buffer is None:
             buffer = np.empty((len(rows), self.n_features), dtype=self.dtype)
         # mode="clip" writes straight into `out`; the default checks through a copy.
-        return np.take(self.X, rows, axis=0, out=buffer[: len(rows)], mode="clip")
+        X = np.take(self.X, rows, axis=0, out=buffer[: len(rows)], mode="clip")
+        return np.subtract(X, self.exact_origin, out=X) if self.copies else X
+
+    def forward_all(self, W, out=None):
+        """W @ (X - origin).T: margins of all rows, of shape (q, n_rows)."""
+        if not self.copies:
+            return self.forward(W, self.X, out=out)
+        out = (
+            np.empty((len(W), self.n_rows), dtype=np.result_type(W, self.dtype))
+            if (out is None)
+            else out
+        )
+        for rows, block in self.blocks:
+            out[:, rows] = self.forward(W, block)
+        return out
+
+    def adjoint_all(self, R, out=None):
+        """R @ (X - origin), of shape (q, n_features)."""
+        if not self.copies:
+            return self.adjoint(R, self.X, out=out)
+        total = sum(self.adjoint(R[:, rows], block) for rows, block in self.blocks)
+        if out is None:
+            return total
+        out[...] = total
+        return out
 
     @staticmethod
     def forward(W, block, out=None):
@@ -206,8 +302,9 @@ class DenseDesign(Design):
         """sum_i s_i (x_ij - m_j) and sum_i s_i (x_ij - m_j)^2, each of shape (n_features,)."""
         first, second = np.zeros(self.n_features), np.zeros(self.n_features)
         scratch = np.empty((self.max_block_rows, self.n_features))
-        for rows, block in self.blocks:
-            deviation = np.subtract(block, m, out=scratch[: len(block)])
+        m = self.stored(m)
+        for rows, view in self.views:
+            deviation = np.subtract(view, m, out=scratch[: len(view)])
             first += s[rows] @ deviation
             second += s[rows] @ np.square(deviation, out=deviation)
         return first, second
@@ -215,17 +312,50 @@ class DenseDesign(Design):
     def weighted_row_norms(self, center, inverse_scale):
         """sum_j (x_ij - center_j)^2 inverse_scale_j for every row i."""
         norms = np.empty(self.n_rows)
-        for rows, block in self.blocks:
-            norms[rows] = np.square(block - center) @ inverse_scale
+        center = self.stored(center)
+        for rows, view in self.views:
+            norms[rows] = np.square(view - center) @ inverse_scale
         return norms
 
 
 class SparseDesign(Design):
-    """A CSR matrix; its blocks share its memory."""
+    """A CSR matrix; its blocks share its memory.
 
-    def block_rows(self):
-        per_row = max(1.0, self.X.nnz / max(1, self.X.shape[0]))
+    An origin is other than 0 in full columns only; their entries are stored about it.
+    """
+
+    def place(self, X):
+        X = X.astype(self.dtype, copy=self.moved)
+        if self.moved:
+            X.data -= self.origin[X.indices].astype(X.dtype)
+        self.X = X
+        self.blocks = [(rows, self.view(X, rows.start, rows.stop)) for rows in self.cuts()]
+
+    def in_double(self):
+        """The same rows in float64."""
+        return self.like(self.X.astype(np.float64), self.origin)
+
+    def like(self, X, origin):
+        """The design of other columns, which are about the origin already."""
+        part = type(self)(X)
+        part.origin = origin
+        return part
+
+    def stored(self, point):
+        """Where a point about the origin lies among the rows as they are stored."""
+        return point
+
+    def block_rows(self, X):
+        per_row = max(1.0, X.nnz / max(1, X.shape[0]))
         return max(256, int(SPARSE_BLOCK / per_row))
+
+    def forward_all(self, W, out=None):
+        """W @ (X - origin).T: margins of all rows, of shape (q, n_rows)."""
+        return self.forward(W, self.X, out=out)
+
+    def adjoint_all(self, R, out=None):
+        """R @ (X - origin), of shape (q, n_features)."""
+        return self.adjoint(R, self.X, out=out)
 
     @staticmethod
     def view(X, a, b):
@@ -281,8 +411,9 @@ class SparseDesign(Design):
 
         The stored entries and, for the rest of each column, its weight times -m_j and m_j^2.
         """
-        first, second, stored = np.zeros((3, self.n_features))
+        first, second, stored, counts = np.zeros((4, self.n_features))
         for rows, block in self.blocks:
+            counts += np.bincount(block.indices, minlength=self.n_features)
             weights = np.repeat(s[rows], np.diff(block.indptr))
             deviation = block.data - m[block.indices]
             stored += np.bincount(block.indices, weights, self.n_features)
@@ -291,7 +422,6 @@ class SparseDesign(Design):
             weights *= deviation
             second += np.bincount(block.indices, weights, self.n_features)
         # Exactly 0 in full columns, or a constant one would seem to vary by rounding.
-        counts = np.bincount(self.X.indices, minlength=self.n_features)
         rest = np.where(counts < self.n_rows, s.sum() - stored, 0.0)
         return first - rest * m, second + rest * np.square(m)
 

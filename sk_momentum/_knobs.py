@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from ._full import Full
 from ._moments import SampledMoments
 from ._momentum import Accelerated, FixedMomentum, steady_state_factor
 from ._plane_search import PlaneSearch
-from ._preconditioner import ColumnScales, Diagonal, Full, Identity
+from ._preconditioner import ColumnScales, Diagonal, Identity
 from ._working_set import WorkingSet
 
 # The momentum of mini-batches left on "auto".

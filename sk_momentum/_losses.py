@@ -49,6 +49,16 @@ class HalfSquaredError:
         return 0.5 * np.einsum("mkr,mkr,r->m", R, R, s)
 
     @staticmethod
+    def residual_bound(value):
+        """A bound on the root mean square of the derivative, from the mean loss."""
+        return np.sqrt(2 * value)
+
+    @staticmethod
+    def separated(Z, Y):
+        """Whether no optimum exists because every margin can grow for ever: never."""
+        return np.zeros(len(Z), dtype=bool)
+
+    @staticmethod
     def derivative(Z, Y, s):
         """Overwrite Z with s_i dloss/dz_i = s_i (z_i - y_i)."""
         Z -= Y
@@ -99,6 +109,19 @@ class BinaryLogLoss:
         # Against an array twice as fast as against a number.
         losses -= np.minimum(U, np.zeros_like(s), out=U)
         return losses[:, 0] @ s
+
+    @staticmethod
+    def residual_bound(value):
+        """A bound on the root mean square of the derivative, from the mean loss.
+
+        1 / (1 + exp(u)) is at most 1 and at most the loss.
+        """
+        return np.sqrt(np.minimum(value, 1))
+
+    @staticmethod
+    def separated(Z, Y):
+        """Whether t_i z_i > 0 for all rows: without a penalty no optimum exists."""
+        return (Z * Y > 0).all(axis=(1, 2))
 
     @staticmethod
     def derivative(Z, Y, s):
@@ -167,6 +190,21 @@ class MultinomialLogLoss:
         losses = np.log(np.exp(D, out=D).sum(axis=1))
         losses -= picked
         return losses @ s
+
+    @staticmethod
+    def residual_bound(value):
+        """A bound on the root mean square of the derivative, from the mean loss.
+
+        |p - y|^2 <= 2 (1 - p_y)^2, and 1 - p_y is at most 1 and at most the loss.
+        """
+        return np.sqrt(2 * np.minimum(value, 1))
+
+    @staticmethod
+    def separated(Z, Y):
+        """Whether every row's own class is ahead: without a penalty no optimum exists."""
+        own = np.einsum("mkr,kr->mr", Z, Y)
+        others = np.where(Y > 0, -np.inf, Z).max(axis=1)
+        return (own > others).all(axis=1)
 
     @staticmethod
     def derivative(Z, Y, s):

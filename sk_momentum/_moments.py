@@ -67,11 +67,21 @@ class Moments:
     @cached_property
     def variances(self):
         """The diagonal of `gram`; exactly 0 for constant columns, whatever rounding leaves."""
-        variances = np.diag(self.gram).copy() if self.small else self._spread[1].copy()
+        return self._above_rounding(np.diag(self.gram) if self.small else self._spread[1])
+
+    def _above_rounding(self, variances):
         # Moments are summed in float64 whatever the rows are.
         eps = np.finfo(np.float64).eps
-        variances[variances <= np.square(8 * eps * self.center)] = 0.0
-        return variances
+        mean = self.design.origin + (self._swept if "_swept" in vars(self) else self._spread)[0]
+        return np.where(variances <= np.square(8 * eps * mean), 0.0, variances)
+
+    @property
+    def scales(self):
+        """`center` and `variances`, without a Gram matrix where none was made."""
+        if self.small and "_swept" not in vars(self):
+            center, variances = self._spread
+            return center if self.centered else 0.0 * center, self._above_rounding(variances)
+        return self.center, self.variances
 
     def product(self, v):
         """The Gram matrix times v of shape (n_features,)."""
@@ -158,7 +168,7 @@ class MergedMoments(Moments):
     def _swept(self):
         """The mean, and the Gram matrix about `center`, from the parts."""
         weights = np.array([weight for weight, _, _ in self.parts])
-        means = np.array([mean for _, mean, _ in self.parts])
+        means = np.array([mean for _, mean, _ in self.parts]) - self.design.origin
         total = weights.sum()
         mean = weights @ means / total
         apart = means - mean

@@ -55,9 +55,14 @@ class Rule:
     # gradient norm to be reached: only of rules that search.
     local = None
     goal = None
+    # Names of the arrays of its state that are points, not differences of points.
+    points = ()
     learning_rate = None
     exhausted = False
     searches = False
+
+    def begin_anew(self, theta):
+        """After a change of the arithmetic: what was computed at theta is void."""
 
 
 class FixedMomentum(Rule):
@@ -144,6 +149,8 @@ class Accelerated(Rule):
         self.penalty = geometry.objective.penalty
         self.may_restart = may_restart
         self.momentum = np.zeros(len(may_restart))
+
+    points = ("x",)
 
     def init(self, theta):
         """x = y, t = 1."""

@@ -4,7 +4,10 @@
 
 Parameters of ``m`` candidates and ``k`` outputs are one array ``theta`` of shape
 (m, k, p): the ``d`` coefficients, then, with an intercept, the intercept (p = d + 1).
-A gradient has the same shape.
+A gradient has the same shape.  Both are float64 whatever the rows are.
+
+Rows and targets are taken about an origin, o and y_0 (`_origin`; zeros mostly), so that the
+intercept kept here is b + o . w - y_0.
 """
 
 from functools import cached_property
@@ -13,12 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ._moments import Moments
+from ._origin import Origin
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
 VECTOR_BLOCK = 2**13
-# Share of the targets' variance below which the squared error is not taken from moments: its
-# rounding, about eps times the variance, stays below 1e-10 of it.
-EXPLAINED = 1e-4
+# The squared error is taken from moments while it is more than this share of the terms that cancel
+# in it: their rounding, some eps of them, then stays below 1e-10 of it.
+CANCELLED = 1e-4
+# The curvature along a step is, while it is more than this share of the terms that cancel in it:
+# a step's length needs half of the digits.
+LOST = 1e-8
 
 
 class Local(NamedTuple):
@@ -51,16 +58,21 @@ class Objective:
     s : ndarray of shape (n_rows,)
         Weights that sum to 1.
     fit_intercept : bool
+    origin : Origin, optional
+        What the design and Y are about; 0 by default.
     """
 
-    def __init__(self, *, design, loss, penalty, Y, s, fit_intercept):
+    def __init__(self, *, design, loss, penalty, Y, s, fit_intercept, origin=None):
         self.design = design
+        self.origin = Origin.zero(design.n_features, len(Y)) if origin is None else origin
         self.loss = loss
         self.penalty = penalty
         # One array, so that a mini-batch gathers its targets and weights at once.
         self.targets = np.vstack([Y, s]).astype(design.dtype, copy=False)
         self.fit_intercept = fit_intercept
         self.n_features = design.n_features
+        # Of the coefficients given back, whatever the arithmetic is.
+        self.dtype = design.dtype
         self.n_outputs = len(Y)
         self.n_parameters = design.n_features + fit_intercept
         self.moments = Moments(design, self.s, centered=fit_intercept)
@@ -86,12 +98,43 @@ class Objective:
             Y=self.Y,
             s=self.s,
             fit_intercept=self.fit_intercept,
+            origin=Origin(self.design.origin[columns], self.origin.targets),
         )
 
     def zeros(self, n_candidates):
-        """theta = 0, of shape (n_candidates, k, p)."""
-        shape = (n_candidates, self.n_outputs, self.n_parameters)
-        return np.zeros(shape, dtype=self.design.dtype)
+        """w = 0 and b = 0, of shape (n_candidates, k, p)."""
+        theta = np.zeros((n_candidates, self.n_outputs, self.n_parameters))
+        if self.fit_intercept:
+            theta[..., -1] -= self.origin.targets
+        return theta
+
+    def taken(self, theta):
+        """theta (..., k, p) about the origin, from (w, b) of the rows as they came."""
+        return self.origin.shift(theta) if self.fit_intercept else theta.copy()
+
+    @property
+    def rounds(self):
+        """Whether `released` loses digits."""
+        moved = self.design.moved or bool(self.origin.targets.any())
+        return moved or self.dtype != np.float64
+
+    def released(self, theta):
+        """(w, b) of the rows as they came, in their dtype; b belongs to w as it is rounded."""
+        rounded = theta.copy()
+        W = self.coefficients(theta).astype(self.dtype)
+        self.coefficients(rounded)[...] = W
+        if self.fit_intercept:
+            rounded = self.origin.unshift(rounded)
+        return rounded.astype(self.dtype)
+
+    def in_double(self):
+        """Whether from now on all arithmetic is float64, of rows that are not."""
+        if self.design.dtype == np.float64:
+            return False
+        self.design = self.design.in_double()
+        self.targets = self.targets.astype(np.float64)
+        self._buffers.clear()
+        return True
 
     def null_model(self, n_candidates):
         """w = 0 and the best intercept."""
@@ -130,37 +173,45 @@ class Objective:
         return F, G
 
     def _gradient_of(self, local):
-        return self._gradient(local.R, self.design.X)
+        m, k, n = local.R.shape
+        G = np.empty((m * k, self.n_parameters))
+        R = local.R.reshape(m * k, n)
+        G[:, : self.n_features] = self.design.adjoint_all(R)
+        return self._with_intercept(G, R, m)
 
-    def rounding(self, F):
-        """What F cannot tell from 0, of shape (m,)."""
+    def rounding(self, F, theta):
+        """What F cannot tell from 0 at theta, of shape (m,)."""
         return np.finfo(self.design.dtype).eps * np.abs(F)
 
     def all_margins(self, theta):
         """Raw predictions of all rows, of shape (m, k, n_rows)."""
         m, k, p = theta.shape
         flat = theta.reshape(m * k, p)
-        W = flat[:, : self.n_features]
+        W = flat[:, : self.n_features].astype(self.design.dtype, copy=False)
         if W.any():
-            Z = np.empty((m * k, self.design.n_rows), dtype=theta.dtype)
-            self.design.forward(W, self.design.X, out=Z)
+            Z = np.empty((m * k, self.design.n_rows), dtype=self.design.dtype)
+            self.design.forward_all(W, out=Z)
         else:
-            Z = np.zeros((m * k, self.design.n_rows), dtype=theta.dtype)
+            Z = np.zeros((m * k, self.design.n_rows), dtype=self.design.dtype)
         if self.fit_intercept:
             Z += flat[:, -1:]
         return Z.reshape(m, k, -1)
 
-    def hessian(self, W, center):
+    def hessian(self, W, center, sample=None):
         """The Hessian of one candidate's mean loss, from its `Local.W` of shape (k, n_rows).
 
-        In coordinates (w_c, b_c + center . w_c), output by output; of shape (k p, k p).
+        In coordinates (w_c, b_c + center . w_c), output by output; of shape (k p, k p).  Of all
+        rows, or estimated from a sample of them.
         """
         k, p = self.n_outputs, self.n_parameters
         H = np.zeros((k * p, k * p))
-        for rows, block in self.design.panels():
+        center = self.design.stored(center)
+        weight = 1.0 if sample is None else self.s[sample].sum(dtype=np.float64)
+        for rows, block in self.design.panels(sample):
             X = np.ones((block.shape[0], p))
             np.subtract(block, center, out=X[:, : self.n_features])
             self.loss.add_hessian(H, X, W[:, rows].astype(np.float64), self.s[rows])
+        H /= weight
         return H
 
     def local(self, Z):
@@ -231,6 +282,15 @@ class Objective:
             for rows, block in self.design.blocks
         ).astype(np.float64)
 
+    def separated(self, theta):
+        """Whether theta proves that F has no optimum for want of a penalty, of shape (m,)."""
+        unbounded = (self.penalty.l2 + self.penalty.l1)[:, 0, 0] == 0
+        for rows, block in self.design.blocks:
+            if not unbounded.any():
+                break
+            unbounded &= self.loss.separated(self.margins(theta, block), self.Y[:, rows])
+        return unbounded
+
     def batches(self, order, batch_size):
         """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
         return self.design.batches(order, batch_size, self.targets)
@@ -255,7 +315,8 @@ class Objective:
         flat = theta.reshape(m * k, p)
         Z = self._buffer(m, block.shape[0])
         rows_last = Z.reshape(m * k, -1)
-        self.design.forward(flat[:, : self.n_features], block, out=rows_last)
+        W = flat[:, : self.n_features].astype(self.design.dtype, copy=False)
+        self.design.forward(W, block, out=rows_last)
         if self.fit_intercept:
             rows_last += flat[:, -1:]
         return Z
@@ -270,11 +331,17 @@ class Objective:
         """sum_i r_i (x_i, 1), of shape (m, k, p)."""
         m, k, n = R.shape
         R = R.reshape(m * k, n)
-        G = np.empty((m * k, self.n_parameters), dtype=R.dtype)
-        self.design.adjoint(R, block, out=G[:, : self.n_features])
+        G = np.empty((m * k, self.n_parameters))
+        if R.dtype == G.dtype:
+            self.design.adjoint(R, block, out=G[:, : self.n_features])
+        else:
+            G[:, : self.n_features] = self.design.adjoint(R, block)
+        return self._with_intercept(G, R, m)
+
+    def _with_intercept(self, G, R, m):
         if self.fit_intercept:
             np.add.reduce(R, axis=1, out=G[:, -1])
-        return G.reshape(m, k, self.n_parameters)
+        return G.reshape(m, self.n_outputs, self.n_parameters)
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
@@ -291,8 +358,9 @@ class QuadraticObjective(Objective):
         sum_i s_i loss_i = (yy - 2 C w + w' G w + r^2) / 2,    yy = sum_i s_i (y_i - ybar)^2,
         g_w = G w - C + r xbar,                                g_b = r,
 
-    in O(d^2) instead of O(n d).  The difference loses digits where almost everything is explained;
-    there the rows themselves are read, as they are by mini-batches.
+    in O(d^2) instead of O(n d).  The difference loses digits where it is small beside the terms that
+    cancel in it, yy and w' diag(G) w; there the rows themselves are read, as they are by
+    mini-batches.
 
     What a search calls margins are the coefficients here, which determine the loss as well.
     """
@@ -313,18 +381,23 @@ class QuadraticObjective(Objective):
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
         return mean, yy, C, self.moments.gram
 
-    def rounding(self, F):
-        """The moments' cancels terms of the size of the targets' variance."""
-        variance = self._cross[1].sum()
-        return super().rounding(np.where(F < EXPLAINED * variance, F, F + variance))
+    def _terms(self, W):
+        """The size of the terms that cancel in 2 F: yy + w' diag(G) w, of shape (m,)."""
+        _, yy, _, gram = self._cross
+        return yy.sum() + np.einsum("mkd,mkd,d->m", W, W, np.diag(gram))
+
+    def rounding(self, F, theta):
+        """What F cannot tell from 0; from moments a share of the terms that cancel in it."""
+        terms = self._terms(self.coefficients(theta))
+        return super().rounding(np.where(2 * F < CANCELLED * terms, F, F + terms), theta)
 
     def _sweep(self, theta):
-        """The mean loss and its gradient from the moments."""
+        """The mean loss and its gradient from the moments, where they can tell."""
         mean, yy, C, gram = self._cross
-        W = self.coefficients(theta).astype(np.float64, copy=False)
+        W = self.coefficients(theta)
         GW = W @ gram
         halves = 0.5 * (yy + np.einsum("mkd,mkd->mk", W, GW - 2 * C))
-        if np.any(halves.sum(axis=1) < EXPLAINED * yy.sum()):
+        if not np.all(2 * halves.sum(axis=1) >= CANCELLED * self._terms(W)):
             return super()._sweep(theta)
         G = np.empty(theta.shape)
         G[..., : self.n_features] = GW - C
@@ -333,7 +406,7 @@ class QuadraticObjective(Objective):
             halves = halves + 0.5 * np.square(r)
             G[..., : self.n_features] += r[..., None] * self.moments.center
             G[..., -1] = r
-        return halves.sum(axis=1), G.astype(theta.dtype, copy=False)
+        return halves.sum(axis=1), G
 
     def all_margins(self, theta):
         """The coefficients themselves."""
@@ -354,13 +427,22 @@ class QuadraticObjective(Objective):
         """Derivatives of the mean loss along steps of shape (m, J, k, p)."""
         m, J = steps.shape[:2]
         gradient = np.einsum("mjkp,mkp->mj", steps, local.R, dtype=np.float64)
-        D = steps[..., : self.n_features].astype(np.float64, copy=False)
+        D = steps[..., : self.n_features]
         GD = (D @ self.moments.gram).reshape(m, J, -1)
         hessian = np.matmul(D.reshape(m, J, -1), GD.transpose(0, 2, 1))
+        terms = np.einsum("mjkd,mjkd,d->mj", D, D, self.moments.variances)
+        if not np.all(np.einsum("mjj->mj", hessian) >= LOST * terms):
+            return gradient, self._curvature_from_rows(steps)
         if self.fit_intercept:
             r = steps[..., -1] + D @ self.moments.center
             hessian += np.matmul(r, r.transpose(0, 2, 1))
         return gradient, hessian
+
+    def _curvature_from_rows(self, steps):
+        """sum_i s_i d_ij d_il along the margins d of steps whose own curvature moments lose."""
+        m, J, k, p = steps.shape
+        D = super().all_margins(steps.reshape(m * J, k, p)).reshape(m, J, k, -1)
+        return self.loss.quadratic_forms(np.broadcast_to(self.s, D[:, 0].shape), self.s, D)
 
 
 def make_objective(*, loss, design, epochs, **parts):

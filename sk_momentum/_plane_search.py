@@ -15,6 +15,8 @@ NEWTON_GAIN = 0.05
 LARGEST_STEP = 1e8
 HALVINGS = 20
 EXHAUSTED_DECREMENT = 1e-6
+# Epochs in which g' P^-1 g has not fallen by half after which F's rounding ends the search.
+IDLE = 3
 # 1 - cos^2 of the angle between both directions below which they are taken for one.
 PARALLEL = 1e-12
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
@@ -51,6 +53,7 @@ class PlaneSearch(Rule):
     """
 
     searches = True
+    points = ("reweighted_at",)
 
     def __init__(self, geometry):
         self.geometry = geometry
@@ -64,13 +67,16 @@ class PlaneSearch(Rule):
     def init(self, theta):
         """delta = 0."""
         self.delta = np.zeros_like(theta)
-        self._place(theta)
+        self.refresh(theta)
         self._steps = 0
         self._decrement = None
+        self._smallest = np.full(len(theta), np.inf)
+        self._idle = np.zeros(len(theta), dtype=int)
+        self._blocked = np.zeros(len(theta), dtype=int)
         self._lowest = np.full(len(theta), np.inf)
         self._reweighted_at = np.full_like(theta, np.nan)
 
-    def _place(self, theta):
+    def refresh(self, theta):
         """Margins from the coefficients themselves."""
         self.margins = self.objective.all_margins(theta)
         self.local = self.objective.local(self.margins)
@@ -81,7 +87,7 @@ class PlaneSearch(Rule):
         """One step, in place; eta is chosen, not taken."""
         self._steps += 1
         if self._steps % REFRESH == 0:
-            self._place(theta)
+            self.refresh(theta)
         u = self._direction(theta, G)
         if self.delta_margins is None:
             steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
@@ -94,16 +100,57 @@ class PlaneSearch(Rule):
         theta += self.delta
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
+        blocked = self.exhausted | ~amounts.any(axis=1)
+        if blocked.any() or self._blocked.any():
+            self._recover(theta, G, blocked)
+
+    def _recover(self, theta, G, blocked):
+        """Where no step improves F: margins anew, then another metric; then it is exhausted.
+
+        A metric that bounds the curvature says how far F - F* can be: of the size of g' P^-1 g.
+        Where that is small no step is missing.
+        """
+        self._blocked = np.where(blocked, self._blocked + 1, 0)
+        done = blocked & (self._blocked >= len(self.recoveries))
+        if self.geometry.starts_at_null:
+            square = np.square(self.geometry.norm(G, self.objective.coefficients(theta)))
+            done |= blocked & (square <= EXHAUSTED_DECREMENT * np.abs(self._lowest))
+        self.exhausted = done
+        for attempt, recovery in enumerate(self.recoveries[:-1], start=1):
+            chosen = blocked & ~done & (self._blocked == attempt)
+            if chosen.any():
+                recovery(self, theta, chosen)
+
+    def begin_anew(self, theta):
+        """After a change of the arithmetic: nothing is blocked."""
+        self._blocked[:], self._idle[:], self.exhausted[:] = 0, 0, False
+        self.refresh(theta)
+
+    def _measure_anew(self, theta, chosen):
+        """The margins from the coefficients in float64; the metric from the curvature there."""
+        self.objective.in_double()
+        self.refresh(theta)
+        if self.geometry.can_reweight:
+            self.geometry.reweight(self.local.W, chosen)
+            self._reweighted_at[chosen] = theta[chosen]
+
+    def _change_metric(self, theta, chosen):
+        """The metric that the geometry falls back to."""
+        self.geometry.forget(chosen)
+        self._reweighted_at[chosen] = np.nan
+
+    def _give_up(self, theta, chosen):
+        """Nothing more to try."""
+
+    recoveries = (_measure_anew, _change_metric, _give_up)
 
     def _direction(self, theta, G):
         """-P^-1 g, with P re-weighted first where that pays."""
         u = -self.geometry.direction(G)
         decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
-        self._shrinking = (
-            np.ones(len(u), dtype=bool)
-            if self._decrement is None
-            else decrement < 0.25 * self._decrement
-        )
+        falls = decrement < 0.5 * self._smallest
+        self._smallest = np.where(falls, decrement, self._smallest)
+        self._idle = np.where(falls, 0, self._idle + 1)
         if self._decrement is not None and self.geometry.can_reweight:
             ahead = decrement * (decrement / self._decrement) ** (
                 1 + self.geometry.reweighting_epochs
@@ -144,12 +191,13 @@ class PlaneSearch(Rule):
             if promised is None:
                 promised = gain
                 # F cannot see gradients below the root of rounding; the gradient itself can.
-                self.exhausted = (gain <= self.objective.rounding(phi)) & ~self._shrinking
+                within = gain <= self.objective.rounding(phi, theta)
+                self.exhausted = within & (self._idle >= IDLE)
             open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
             if not open_.any():
                 break
             move[~open_] = 0.0
-            ceiling = self._lowest + 2 * self.objective.rounding(phi)
+            ceiling = self._lowest + 2 * self.objective.rounding(phi, theta)
             for _ in range(HALVINGS):
                 there = best + move
                 reached = self._try(start, step_margins, there) + penalty(there)
@@ -158,16 +206,11 @@ class PlaneSearch(Rule):
                     break
                 move[worse] /= 4.0
             else:
-                self.exhausted |= worse & ~best.any(axis=1) & ~self._shrinking
                 move[worse] = 0.0
                 self._try(start, step_margins, best + move)
                 reached[worse] = phi[worse]
             best = best + move
             phi = reached
-        if self.geometry.starts_at_null:
-            # A metric that bounds the curvature: F - F* is of the decrement's size, so that a
-            # large one is a search that failed, not an optimum.
-            self.exhausted &= self._decrement <= EXHAUSTED_DECREMENT * np.abs(self._lowest)
         return best
 
     def _try(self, start, step_margins, amounts):
@@ -203,8 +246,9 @@ class PlaneSearch(Rule):
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
-        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "margins")
-        for name in (*names, "delta_margins", "_lowest", "_decrement", "_reweighted_at"):
+        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "margins", "_idle")
+        names += ("_blocked", "_smallest", "delta_margins", "_lowest", "_decrement")
+        for name in (*names, "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
         self.local = type(self.local)(*(part[kept] for part in self.local))

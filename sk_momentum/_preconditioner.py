@@ -1,4 +1,4 @@
-"""The geometries in which a step is taken: identity, diagonal, full.
+"""The geometries in which a step is taken: identity and diagonal; `_full` has the third.
 
 A geometry P maps a gradient to the direction P^-1 g.  With H the bound of `_curvature` in centred
 coordinates, centring stays implicit: for a gradient (g_w, g_b) in raw coordinates
@@ -13,12 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ._curvature import Curvature, CurvatureBound, pseudo_inverse
+from ._curvature import CurvatureBound
 from ._moments import inverse_or_zero
 from ._penalty import soft_threshold
 
-# Up to this many coefficients of all outputs together the full geometry is re-weighted.
-COUPLED_PARAMETERS = 1500
 # Columns are on one scale where their largest variance is at most this many times the least.
 ONE_SCALE = 4.0
 
@@ -43,6 +41,8 @@ class Geometry:
     can_reweight = False
     # Whether `smoothness` is a bound, or the rule finds the step itself.
     knows_smoothness = True
+    # Whether norm^2 / 2 is F - F* near the optimum.
+    measures_gap = False
 
     def __init__(self, objective):
         self.objective = objective
@@ -71,6 +71,9 @@ class Geometry:
         alone = (n - B) / (B * (n - 1))
         return together * self.smoothness + alone * self.row_smoothness()
 
+    def forget(self, chosen):
+        """Try another metric, where there is one: plane search found no step in this one."""
+
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
 
@@ -92,37 +95,69 @@ class Identity(Geometry):
 
     def row_smoothness(self):
         """The largest smoothness of a single row's n s_i loss_i, of shape (m,)."""
-        zero, one = np.zeros(self.bound.n_features), np.ones(self.bound.n_features)
+        zero, one = -self.bound.origin, np.ones(self.bound.n_features)
         return self.bound.largest_row_curvature(zero, one, self.bound.fit_intercept) + self.l2
 
+    def __init__(self, objective):
+        super().__init__(objective)
+        # Candidates for which raw coordinates have no step left that F can see.
+        self.exhausted = np.zeros(len(self.l2), dtype=bool)
+
     def direction(self, G):
-        """P^-1 g = g."""
-        return G
+        """P^-1 g = g in (w, b); with b about an origin o as (g_w + o g_b, g_b + o . u_w)."""
+        if not self.objective.design.moved and not self.exhausted.any():
+            return G
+        origin, d = self.objective.design.origin, self.objective.n_features
+        U = G.copy()
+        if self.objective.design.moved:
+            U[..., :d] += origin * G[..., -1:]
+            U[..., -1] += U[..., :d] @ origin
+        if self.exhausted.any():
+            U[self.exhausted] = self.units.direction(G)[self.exhausted]
+        return U
+
+    def forget(self, chosen):
+        """Take steps in `units`, for the candidates ``chosen``."""
+        self.exhausted = self.exhausted | chosen
+
+    @cached_property
+    def units(self):
+        """diag(H), in whose inverse the gradient is measured: no scale of a column hides in it."""
+        return DiagonalOfBound(self.objective, *self.objective.moments.scales)
 
     def norm(self, G, W):
-        """||g|| of the least-norm subgradient, of shape (m,)."""
-        penalty = self.objective.penalty
-        if penalty.has_l1:
-            G = G.copy()
-            d = W.shape[-1]
-            G[..., :d] = penalty.least_norm_subgradient(W, G[..., :d])
-        flat = G.reshape(len(G), -1)
-        return np.sqrt(np.einsum("mp,mp->m", flat, flat, dtype=np.float64))
+        """sqrt(g' diag(H)^-1 g) of the least-norm subgradient, of shape (m,)."""
+        return self.units.norm(G, W)
 
-    def gradient_scale(self):
-        """The gradient norm at theta = 0, of shape (m,): rounding is eps times this."""
-        objective = self.objective
-        zero = objective.zeros(len(self.l2))
-        return self.norm(objective.evaluate(zero)[1], objective.coefficients(zero))
+    def rounding(self, theta, F):
+        """As that of `units`."""
+        return self.units.rounding(theta, F)
+
+    def steepest_column(self, G, W):
+        """As that of `units`."""
+        return self.units.steepest_column(G, W)
 
     def inner(self, U, V):
-        """<u, P v>, of shape (m,)."""
-        return np.einsum("mkp,mkp->m", U, V, dtype=np.float64)
+        """<u, v> in (w, b), of shape (m,)."""
+        origin, d = self.objective.design.origin, self.objective.n_features
+        if self.objective.design.moved:
+            U, V = U.copy(), V.copy()
+            for each in (U, V):
+                each[..., -1] -= each[..., :d] @ origin
+        return np.einsum("mkp,mkp->m", U, V)
 
     def prox(self, theta, step):
-        """In place: soft threshold of the coefficients at step * l1."""
+        """In place: soft threshold of the coefficients at step * l1; b stays where it is."""
         W = self.objective.coefficients(theta)
-        W[...] = soft_threshold(W, step * self.objective.penalty.l1)
+        shrunk = soft_threshold(W, step * self.objective.penalty.l1)
+        if self.objective.design.moved:
+            theta[..., -1] += (shrunk - W) @ self.objective.design.origin
+        W[...] = shrunk
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        self.exhausted = self.exhausted[kept]
+        self.units.keep(kept)
 
 
 class Centered(Geometry):
@@ -130,12 +165,10 @@ class Centered(Geometry):
 
     starts_at_null = True
 
-    def __init__(self, objective):
+    def __init__(self, objective, center, variances):
         super().__init__(objective)
-        self.dtype = objective.design.dtype
-        self.d = self.bound.n_features
-        self.center = self.bound.center.astype(self.dtype)
-        self.intercept_curvature = self.bound.c
+        self.d = objective.n_features
+        self.center, self.variances = center, variances
 
     @property
     def smoothness(self):
@@ -149,6 +182,18 @@ class Centered(Geometry):
             U[..., -1] -= (U[..., : self.d] * self.center).sum(axis=-1)
         return U
 
+    def reachable(self, theta):
+        """theta without coefficients of columns that no row tells from the intercept.
+
+        No step reaches them, and but for the penalty F does not depend on them.
+        """
+        unseen = np.where(self.variances > 0, 0.0, theta[..., : self.d])
+        theta = theta.copy()
+        theta[..., : self.d] -= unseen
+        if self.bound.fit_intercept:
+            theta[..., -1] += unseen @ self.center
+        return theta
+
     def to_centered(self, G):
         """The gradient in (w, b + center . w): (g_w - center g_b, g_b)."""
         G = G.copy()
@@ -161,20 +206,8 @@ class Centered(Geometry):
         U = np.empty_like(G)
         U[..., : self.d] = self.solve_coefficients(G[..., : self.d])
         if self.bound.fit_intercept:
-            U[..., -1] = G[..., -1] / self.intercept_curvature
+            U[..., -1] = G[..., -1] / self.bound.c
         return U
-
-    def gradient_scale(self):
-        """A bound on the terms of the gradient at theta = 0: rounding is eps times this.
-
-        With r_i the derivative at margin 0, sum_i s_i |r_i x_ij| is at most
-        sqrt(sum_i s_i r_i^2) sqrt(sum_i s_i x_ij^2), in the metric of diag(P).  Of shape (m,).
-        """
-        Y, s = self.objective.Y, self.bound.moments.s
-        R = self.objective.loss.derivative(np.zeros((1, *Y.shape)), Y, np.ones_like(s))[0]
-        squares = self.bound.variances + np.square(self.bound.center)
-        terms = (self.diagonal_of_inverse() * squares).sum(axis=1) + 1 / self.bound.c
-        return np.sqrt((np.square(R) @ s).sum() * terms)
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g) of the least-norm subgradient, of shape (m,)."""
@@ -182,8 +215,34 @@ class Centered(Geometry):
         penalty = self.objective.penalty
         if penalty.has_l1:
             G[..., : self.d] = penalty.least_norm_subgradient(W, G[..., : self.d])
-        square = np.einsum("mkp,mkp->m", G, self.solve(G), dtype=np.float64)
-        return np.sqrt(np.maximum(square, 0))
+        square = self.squares(G[..., : self.d]).sum(axis=-1)
+        if self.bound.fit_intercept:
+            square += np.square(G[..., -1]).sum(axis=-1) / self.bound.c
+        return np.sqrt(square)
+
+    def rounding(self, theta, F):
+        """The norm of a gradient that is nothing but rounding, of shape (m,).
+
+        With terms r_i x_ij off by eps of their size, column by column
+
+            |e_j| <= eps sum_i s_i |r_i| |x_ij| <= eps rms(r) (sum_i s_i x_ij^2)^1/2,
+
+        x about the origin, and to r_i itself add eps |z_i|, at most eps (sum_j |w_j x_ij| + |b|).
+        """
+        objective, squares = self.objective, self.variances + np.square(self.center)
+        W = np.abs(objective.coefficients(theta))
+        margins = (W @ np.sqrt(squares)).sum(axis=-1)
+        if self.bound.fit_intercept:
+            margins += np.abs(theta[..., -1]).sum(axis=-1)
+        size = objective.loss.residual_bound(F) + self.bound.c * margins
+        terms = (self.diagonal_of_inverse() * squares).sum(axis=-1) + 1 / self.bound.c
+        return np.finfo(objective.design.dtype).eps * size * np.sqrt(terms)
+
+    def steepest_column(self, G, W):
+        """The column in which most of the gradient lies, of shape (m,)."""
+        G = self.to_centered(G)[..., : self.d]
+        G = self.objective.penalty.least_norm_subgradient(W, G)
+        return (np.square(G).sum(axis=1) * self.diagonal_of_inverse()).argmax(axis=-1)
 
 
 def check_scales(P, dtype):
@@ -198,31 +257,26 @@ def check_scales(P, dtype):
         )
 
 
-class Diagonal(Centered):
-    """P = lambda D, with D = diag(H), lambda the largest eigenvalue of D^-1/2 H D^-1/2.
+class DiagonalOfBound(Centered):
+    """P = diag(H): every column in units of its own curvature.
 
-    lambda is found at l2 = 0; for l2 > 0 it is at most
-    (lambda max(D_0) + l2) / (max(D_0) + l2), which is what is used.
+    Parameters
+    ----------
+    objective : Objective
+    center, variances : ndarray of shape (n_features,)
     """
 
-    name = "diagonal"
+    knows_smoothness = False
 
-    def __init__(self, objective):
-        super().__init__(objective)
-        V = self.bound.c * self.bound.variances
-        l2 = self.l2[:, None]
-        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
-        self.P = np.where(V > 0, self.factor * (V + l2), 0.0)
-        check_scales(self.P, self.dtype)
-        self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
+    def __init__(self, objective, center, variances):
+        super().__init__(objective, center, variances)
+        self.place(self.bound.c * variances + self.l2[:, None])
 
-    @property
-    def factor(self):
-        """The bound on lambda of every candidate, of shape (m, 1)."""
-        largest = self.bound.c * self.bound.variances.max()
-        top = largest + self.l2[:, None]
-        scaled = self.bound.correlation_smoothness() * largest + self.l2[:, None]
-        return np.divide(scaled, top, out=np.ones_like(top), where=top > 0)
+    def place(self, P):
+        """P = diag(P_j), of shape (m, d); 0 stands for its own inverse."""
+        self.P = P
+        with np.errstate(over="ignore"):
+            self.inverse = inverse_or_zero(P)[:, None]
 
     def diagonal_of_inverse(self):
         """diag(P^-1), of shape (m, d)."""
@@ -241,6 +295,10 @@ class Diagonal(Centered):
     def solve_coefficients(self, G_w):
         """P_w^-1 g_w."""
         return G_w * self.inverse
+
+    def squares(self, G_w):
+        """g_w' P_w^-1 g_w of every output, of shape (m, k)."""
+        return (np.square(G_w) * self.inverse).sum(axis=-1)
 
     def inner(self, U, V):
         """<u, P v> for steps in raw coordinates, of shape (m,)."""
@@ -265,6 +323,31 @@ class Diagonal(Centered):
         self.P, self.inverse = self.P[kept], self.inverse[kept]
 
 
+class Diagonal(DiagonalOfBound):
+    """P = lambda D, with D = diag(H), lambda the largest eigenvalue of D^-1/2 H D^-1/2.
+
+    lambda is found at l2 = 0; for l2 > 0 it is at most
+    (lambda max(D_0) + l2) / (max(D_0) + l2), which is what is used.
+    """
+
+    name = "diagonal"
+    knows_smoothness = True
+
+    def __init__(self, objective):
+        super().__init__(objective, objective.moments.center, objective.moments.variances)
+        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
+        self.place(np.where(self.variances > 0, self.factor * self.P, 0.0))
+        check_scales(self.P, objective.design.dtype)
+
+    @property
+    def factor(self):
+        """The bound on lambda of every candidate, of shape (m, 1)."""
+        largest = self.bound.c * self.variances.max()
+        top = largest + self.l2[:, None]
+        scaled = self.bound.correlation_smoothness() * largest + self.l2[:, None]
+        return np.divide(scaled, top, out=np.ones_like(top), where=top > 0)
+
+
 class ColumnScales(Diagonal):
     """P = D: the diagonal geometry without lambda, which takes some thirty products with X.
 
@@ -280,13 +363,12 @@ class ColumnScales(Diagonal):
 
     def __init__(self, objective):
         super().__init__(objective)
-        V = self.bound.c * self.bound.variances
+        V = self.bound.c * self.variances
         seen = V > 0
         alike = V.max(initial=0.0) <= ONE_SCALE * V[seen].min(initial=np.inf)
         if alike and seen.any():
             shared = np.where(seen, V[seen].mean() + self.l2[:, None], 0.0)
-            self.P = np.where(self.l2[:, None] > 0, shared, self.P)
-            self.inverse = inverse_or_zero(self.P).astype(self.dtype)[:, None]
+            self.place(np.where(self.l2[:, None] > 0, shared, self.P))
 
     def violation(self, G, W):
         """The least-norm subgradient of every column in units of its curvature, (n_features,).
@@ -296,98 +378,3 @@ class ColumnScales(Diagonal):
         G = self.to_centered(G)[..., : self.d]
         G = self.objective.penalty.least_norm_subgradient(W, G)
         return (np.abs(G) * np.sqrt(self.inverse)).max(axis=(0, 1))
-
-
-class Full(Centered):
-    """P = H, brought to unit diagonal before it is factored.
-
-    Collinear one-hot columns and scales from 1e-6 to 1e6 do no harm: see `pseudo_inverse`.
-    """
-
-    name = "full"
-
-    def __init__(self, objective):
-        super().__init__(objective)
-        levels, level = np.unique(self.l2, return_inverse=True)
-        H = self.bound.c * self.bound.moments.gram
-        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
-        seen = self.bound.variances > 0
-        H = H * np.outer(seen, seen)
-        check_scales(np.diag(H) + levels[:, None] * seen, self.dtype)
-        inverse = np.stack([pseudo_inverse(H + l2 * np.diag(seen)) for l2 in levels])
-        inverse = inverse.astype(self.dtype)
-        # One matrix for all outputs, and for all candidates where they share l2.
-        self.inverse = inverse if len(inverse) == 1 else inverse[level]
-        # The re-weighted P of the candidates that have one.
-        self.curvature = [None] * len(self.l2)
-        self._directed = None, None
-
-    def row_smoothness(self):
-        """The largest smoothness of a single row's n s_i loss_i + penalty, of shape (m,)."""
-        design, c = self.objective.design, self.bound.c
-        s = self.bound.moments.s * design.n_rows
-        intercept = self.bound.fit_intercept / c
-        largest = np.zeros(len(self.inverse))
-        for rows, block in design.panels():
-            X = block - self.bound.center
-            norms = np.einsum("mrd,rd->mr", X @ self.inverse.astype(np.float64), X)
-            largest = np.maximum(largest, (c * s[rows] * (norms + intercept)).max(axis=1))
-        # The penalty is part of H = P: at most 1.
-        return np.broadcast_to(largest + 1.0, self.l2.shape)
-
-    def diagonal_of_inverse(self):
-        """diag(P^-1), of shape (1 or m, d)."""
-        return np.einsum("mjj->mj", self.inverse)
-
-    @property
-    def can_reweight(self):
-        """Whether the curvature changes at all, and its matrix is of a moderate size."""
-        moderate = self.objective.n_outputs * self.objective.n_parameters <= COUPLED_PARAMETERS
-        return moderate and not self.objective.loss.is_quadratic
-
-    @property
-    def reweighting_epochs(self):
-        """What `reweight` costs, in epochs of plane search.
-
-        A Gram matrix is d / 30 (5 for 327,346 x 177, 0.6 for 569 x 30); the coupled matrix of k
-        outputs is k (k + 1) / 2 of them, beside epochs of k outputs.  The same for dense and
-        sparse rows, so that both take the same path.
-        """
-        k = self.objective.n_outputs
-        return self.d / 30 * (1 if k == 1 else (k + 1) / 2)
-
-    def reweight(self, W, chosen):
-        """P = the Hessian where `Local.W`, of shape (m, k, n_rows), comes from, not its bound.
-
-        Of the candidates ``chosen``; from then on their steps are `Curvature`'s.
-        """
-        for i in np.flatnonzero(chosen):
-            self.curvature[i] = Curvature(self.objective, self.bound, W[i], self.l2[i])
-        self._directed = None, None
-
-    def direction(self, G):
-        """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
-        # Asked for twice an epoch: for the norm and for the step.
-        if G is self._directed[0]:
-            return self._directed[1]
-        reweighted = [P is not None for P in self.curvature]
-        U = np.empty_like(G) if all(reweighted) else super().direction(G)
-        for i in np.flatnonzero(reweighted):
-            U[i] = self.curvature[i].direction(G[i])
-        self._directed = G, U
-        return U
-
-    def norm(self, G, W):
-        """sqrt(g' P^-1 g), of shape (m,)."""
-        square = np.einsum("mkp,mkp->m", G, self.direction(G), dtype=np.float64)
-        return np.sqrt(np.maximum(square, 0))
-
-    def solve_coefficients(self, G_w):
-        """P_w^-1 g_w."""
-        return G_w @ self.inverse
-
-    def keep(self, kept):
-        """Restrict to the candidates ``kept``."""
-        if len(self.inverse) > 1:
-            self.inverse = self.inverse[kept]
-        self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]

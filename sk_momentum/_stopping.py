@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ._schedules import ADAPTIVE_DIVISOR, ADAPTIVE_END
 
+# What F may lie above the null model's by and still be level with it.
+ROUNDING = 1e-12
 # F this many times the larger of F(start) and F(null model) is divergence.
 DIVERGENCE_FACTOR = 10.0
 # A plateau is looked for no sooner than this many time constants 1 / (1 - beta) of the
@@ -18,6 +20,8 @@ PLATEAU_TIME_CONSTANTS = 3.0
 # of the null model's F, for a loss that goes to 0), must be below this share of tol.
 GAP_SHARE = 1e-3
 SMALL_LOSS = 1e-3
+# A gradient norm that has not fallen by a tenth within so many epochs stands still.
+STANDSTILL = 20
 
 
 class DivergenceWarning(ConvergenceWarning):
@@ -115,6 +119,10 @@ class Stopping:
         self.null_norm = null_norm
         self.follows_curvature = follows_curvature
         self.counted_start = False
+        # 1, or less where a gradient norm within tol turned out to leave too much.
+        self.tightened = np.ones(n_candidates)
+        self.lowest_norm = np.full(n_candidates, np.inf)
+        self.still = np.zeros(n_candidates, dtype=int)
         self.n_iter_no_change = n_iter_no_change
         self.full_batch = full_batch
         self.adaptive = adaptive
@@ -130,8 +138,8 @@ class Stopping:
     ):
         """The status of every candidate after an epoch: None to go on.
 
-        ``exhausted``: where the best possible step changes F only within rounding.
-        The start of a resumed descent was counted by the call before, and the losses of a stream,
+        ``exhausted``: where the best possible step changes F only within rounding, which ends the
+        descent but certifies nothing.  The start of a resumed descent was counted by the call before, and the losses of a stream,
         each of other rows, say nothing.  A start that is the optimum already is certified in
         mini-batches too, which would only leave it.
         """
@@ -150,7 +158,13 @@ class Stopping:
             if self.tol > 0 and stalled.any():
                 status[stalled] = "early_stopped"
         if self.tol > 0 and (self.full_batch or (start and not self.counted_start)):
-            certified = (gradient_norm <= self.gradient_limit(F)) | exhausted
+            exhausted = np.broadcast_to(exhausted, F.shape)
+            # Rounding aside nothing above the null model is an optimum.
+            certified = F <= self.null_loss * (1 + ROUNDING)
+            within = gradient_norm <= self.tightened * self.tol * self.null_norm
+            certified &= (gradient_norm <= self.gradient_limit(F)) | (exhausted & within)
+            if exhausted.any():
+                status[exhausted] = "stalled"
             if certified.any():
                 status[certified] = "converged"
         sound = (F <= self.limit) & np.isfinite(F)
@@ -165,11 +179,22 @@ class Stopping:
         estimates F - F*: there it has to be below tol / 1000 of F too, which is at most a step
         more and counts where F* is small beside the null model's F.
         """
-        limit = self.tol * self.null_norm
+        limit = self.tightened * self.tol * self.null_norm
         if not self.follows_curvature:
             return limit
         F = np.maximum(F, SMALL_LOSS * self.null_loss)
         return np.minimum(limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
+
+    def standstill(self, gradient_norm):
+        """Where the gradient norm no longer falls, of shape (m,)."""
+        falls = gradient_norm < 0.9 * self.lowest_norm
+        self.lowest_norm = np.where(falls, gradient_norm, self.lowest_norm)
+        self.still = np.where(falls, 0, self.still + 1)
+        return self.still >= STANDSTILL
+
+    def refuse(self, candidates, share):
+        """Ask for a gradient norm of so small a share of what was within tol but left too much."""
+        self.tightened[candidates] *= share
 
     @property
     def state(self):
@@ -196,6 +221,8 @@ class Stopping:
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.limit = self.limit[kept]
+        self.tightened, self.still = self.tightened[kept], self.still[kept]
+        self.lowest_norm = self.lowest_norm[kept]
         self.null_norm = self.null_norm[kept]
         self.patience = self.patience[kept]
         self.factor = self.factor[kept]

@@ -148,7 +148,9 @@ def fit_together(
             plan=replace(self._plan(objective), gradient_norms=gradient_norms),
             rng=random["rng"],
             state=self._resumable(rule, geometry) if resume else None,
-            validation=None if held_out is None else self._objective(held_out),
+            validation=(
+                None if held_out is None else self._objective(held_out, origin=objective.origin)
+            ),
             started=started,
             observer=observer,
         )

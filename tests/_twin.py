@@ -7,6 +7,9 @@
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
+# The bound c on the curvature of each loss.
+CURVATURE = {"squared": 1.0, "several_targets": 1.0, "binary": 0.25, "multinomial": 0.5}
+
 
 def targets(loss, y):
     """Y (n, outputs) and the loss's family: squared, binary, multinomial."""
@@ -134,21 +137,27 @@ def null_objective(X, y, *, loss, weights=None, fit_intercept=True):
 
 
 def subgradient_norm(W, X, y, *, loss, alpha, l1_ratio=0.0, weights=None, fit_intercept=True):
-    """The norm of the least-norm subgradient of F at `W`, in raw coordinates."""
+    """The norm of the least-norm subgradient of F at `W`, in units of diag(H)^-1.
+
+    In the coordinates (w, b + mean . w) in which the intercept decouples; H = c cov(X) + l2.
+    """
     Y, family = targets(loss, y)
-    A = np.c_[X, np.ones(len(X))]
-    G = A.T @ (normalised(weights, len(X))[:, None] * residuals(family, A @ W, Y))
-    G[:-1] += alpha * (1 - l1_ratio) * W[:-1]
+    s = normalised(weights, len(X))
+    mean = fit_intercept * (s @ X)
+    G = np.c_[X - mean, np.ones(len(X))].T @ (
+        s[:, None] * residuals(family, np.c_[X, np.ones(len(X))] @ W, Y)
+    )
+    l1, l2 = alpha * l1_ratio, alpha * (1 - l1_ratio)
+    G[:-1] += l2 * W[:-1]
     G[-1] *= fit_intercept
-    l1 = alpha * l1_ratio
     at_zero = np.sign(G[:-1]) * np.maximum(abs(G[:-1]) - l1, 0)
     G[:-1] = np.where(W[:-1] == 0, at_zero, G[:-1] + l1 * np.sign(W[:-1]))
-    return np.linalg.norm(G)
+    c = CURVATURE[loss]
+    return np.sqrt((G**2 / np.append(c * (s @ (X - mean) ** 2) + l2, c)[:, None]).sum())
 
 
 def smoothness(X, *, loss, alpha=0.0, l1_ratio=0.0, weights=None, fit_intercept=True):
     """L: the largest eigenvalue of c A^T S A, plus the ridge (raw coordinates)."""
-    curvature = {"squared": 1.0, "several_targets": 1.0, "binary": 0.25, "multinomial": 0.5}[loss]
     A = np.c_[X, np.full(len(X), float(fit_intercept))]
     gram = A.T @ (normalised(weights, len(X))[:, None] * A)
-    return curvature * np.linalg.eigvalsh(gram)[-1] + alpha * (1 - l1_ratio)
+    return CURVATURE[loss] * np.linalg.eigvalsh(gram)[-1] + alpha * (1 - l1_ratio)

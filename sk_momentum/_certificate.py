@@ -1,0 +1,94 @@
+"""How far F still is above its optimum: what a small gradient norm alone cannot say.
+
+In a metric P with mu P <= Hessian <= L P a gradient norm of tol times the null model's leaves
+F - F* at up to tol^2 L / mu of F(null) - F*: nothing where columns are nearly collinear, or where
+the curvature is far below its bound.  The Newton decrement estimates it whatever L / mu is,
+
+    F - F* = g' (Hessian)^-1 g / 2 + o(|g|^2),
+
+exactly for squared error, and from a sample of the rows where they are many.
+"""
+
+import numpy as np
+
+from ._curvature import Curvature, inverse_root
+from ._full import COUPLED_PARAMETERS
+
+# Rows per column of the sample that a Hessian is taken from: off by (1/200)^1/2 in any direction.
+SAMPLE_ROWS = 200
+
+
+def remaining_gap(objective, geometry, theta, G, local):
+    """The estimate of F - F* for every candidate, of shape (m,).
+
+    NaN where it would cost more than what it may save: where a Gram matrix does.
+
+    Parameters
+    ----------
+    objective : Objective
+    geometry : geometry of `_preconditioner`
+    theta, G : ndarray of shape (m, k, p)
+        Where, and the gradient of the smooth part there.
+    local : Local or None
+        The mean loss there, if it is at hand.
+    """
+    k, p = objective.n_outputs, objective.n_parameters
+    if not objective.design.gram_pays:
+        return np.full(len(theta), np.nan)
+    W = objective.coefficients(theta)
+    free = np.ones(W.shape, dtype=bool)
+    penalty, bound = objective.penalty, geometry.bound
+    if penalty.has_l1:
+        d = objective.n_features
+        G = G.copy()
+        centered = G[..., :d] - bound.center * G[..., -1:] if bound.fit_intercept else G[..., :d]
+        least = penalty.least_norm_subgradient(W, centered)
+        # Where a coefficient is 0 it may not move by as much as the quadratic says.
+        free = W != 0
+        G[..., :d] += np.where(free, least, 0.0) - centered
+    l2 = penalty.l2[:, 0, 0]
+    if objective.loss.is_quadratic:
+        squares = [_square_of_bound(bound, g, l2[i], free[i]) for i, g in enumerate(G)]
+        return 0.5 * np.array(squares)
+    if k * p > COUPLED_PARAMETERS:
+        return np.full(len(theta), np.nan)
+    if local is None:
+        local = objective.local(objective.all_margins(theta))
+    every = objective.design.n_rows // (SAMPLE_ROWS * p)
+    sample = np.arange(every // 2, objective.design.n_rows, every) if every > 1 else None
+    squares = [
+        Curvature(objective, bound, local.W[i], l2[i], rows=sample, free=free[i]).square(g)
+        for i, g in enumerate(G)
+    ]
+    return 0.5 * np.array(squares)
+
+
+def loss_of_rounding(objective, geometry, theta, G):
+    """A bound on what F gains when theta is rounded to the dtype of the rows, of shape (m,).
+
+    With e the change of the margins, |e_i| at most sum_j |delta_j x_ij| + |delta_b|:
+
+        F(theta + delta) - F(theta) <= g' delta + c sum_i s_i e_i^2 / 2.
+    """
+    delta = objective.taken(objective.released(theta).astype(np.float64)) - theta
+    slope = np.einsum("mkp,mkp->m", G, delta)
+    D = np.abs(objective.coefficients(delta))
+    bound = geometry.bound
+    center, variances = objective.moments.scales
+    e = D @ np.sqrt(variances + np.square(center))
+    if objective.fit_intercept:
+        e += np.abs(delta[..., -1])
+    return np.abs(slope) + 0.5 * bound.c * np.square(e).sum(axis=-1)
+
+
+def _square_of_bound(bound, G, l2, free):
+    """g' H^-1 g with H the bound, which is the Hessian of squared error; outputs do not couple."""
+    d = bound.n_features
+    G_w = G[:, :d] - bound.center * G[:, -1:] if bound.fit_intercept else G[:, :d]
+    square = np.square(G[:, -1]).sum() / bound.c if bound.fit_intercept else 0.0
+    H = bound.c * bound.moments.gram + l2 * np.eye(d)
+    alike = np.all(free == free[0])
+    for outputs in [slice(None)] if alike else [slice(c, c + 1) for c in range(len(G))]:
+        own = free[outputs][0] & (bound.variances > 0)
+        square += inverse_root(H * np.outer(own, own)).squares(G_w[outputs]).sum()
+    return square
