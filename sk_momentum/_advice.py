@@ -149,7 +149,7 @@ def unfinished_message(estimator, outcome, *, geometry, rule, batch_size):
 
 
 def stalled_message(estimator, outcome):
-    """What rounding hides, in which column, and what brings it back; or that there is no optimum."""
+    """What rounding hides, in which column, what brings it back; or that no optimum exists."""
     if outcome.reason == "separable":
         return (
             f"{name(estimator)}: the classes are separable, so that without a penalty no optimum "
@@ -158,14 +158,15 @@ def stalled_message(estimator, outcome):
         )
     if outcome.reason == "dtype":
         return (
-            f"{name(estimator)} stalled: float32 coefficients are too coarse for the optimum, most "
-            f"of all in column {outcome.column}: pass X as float64, or subtract the column's mean."
+            f"{name(estimator)} stalled: float32 coefficients are too coarse for the optimum, "
+            f"most of all in column {outcome.column}: pass X as float64, or subtract the column's "
+            "mean."
         )
     norm = outcome.history["gradient_norm"]
     return (
         f"{name(estimator)} stalled: no step lowers the loss any more, but rounding hides whether "
-        f"it is the optimum for tol={estimator.tol:g} (the gradient norm is {norm[-1]:.3g}, most of "
-        f"it in column {outcome.column}): drop columns that nearly repeat others, subtract the "
+        f"it is the optimum for tol={estimator.tol:g} (the gradient norm is {norm[-1]:.3g}, most "
+        f"of it in column {outcome.column}): drop columns that nearly repeat others, subtract the "
         "mean of columns far from 0, set alpha > 0, or raise tol."
     )
 

@@ -18,8 +18,8 @@ from ._stopping import PLATEAU_TIME_CONSTANTS, Stopping
 # A gradient norm within so many times what its rounding may be is nothing else.
 BESIDE_ROUNDING = 4.0
 EPS = np.finfo(np.float64).eps
-# A gradient norm within tol may leave so many times tol of what was gained, as the Newton decrement
-# estimates it: half of 1e-3 at the default tol.
+# A gradient norm within tol may leave so many times tol of what was gained, by the Newton
+# decrement: half of 1e-3 at the default tol.
 GAP_LEFT = 5.0
 # Coefficients rounded to their dtype may cost so much of what was gained, or tol of it.
 SMALLEST_SHARE = 1e-4

@@ -358,8 +358,8 @@ class QuadraticObjective(Objective):
         sum_i s_i loss_i = (yy - 2 C w + w' G w + r^2) / 2,    yy = sum_i s_i (y_i - ybar)^2,
         g_w = G w - C + r xbar,                                g_b = r,
 
-    in O(d^2) instead of O(n d).  The difference loses digits where it is small beside the terms that
-    cancel in it, yy and w' diag(G) w; there the rows themselves are read, as they are by
+    in O(d^2) instead of O(n d).  The difference loses digits where it is small beside the terms
+    that cancel in it, yy and w' diag(G) w; there the rows themselves are read, as they are by
     mini-batches.
 
     What a search calls margins are the coefficients here, which determine the loss as well.

@@ -157,7 +157,8 @@ class Identity(Geometry):
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.exhausted = self.exhausted[kept]
-        self.units.keep(kept)
+        if "units" in vars(self):
+            self.units.keep(kept)
 
 
 class Centered(Geometry):

@@ -138,10 +138,10 @@ class Stopping:
     ):
         """The status of every candidate after an epoch: None to go on.
 
-        ``exhausted``: where the best possible step changes F only within rounding, which ends the
-        descent but certifies nothing.  The start of a resumed descent was counted by the call before, and the losses of a stream,
-        each of other rows, say nothing.  A start that is the optimum already is certified in
-        mini-batches too, which would only leave it.
+        ``exhausted``: where the best possible step changes F only within rounding, which ends
+        the descent but certifies nothing.  The start of a resumed descent was counted by the
+        call before, and the losses of a stream, each of other rows, say nothing.  A start that
+        is the optimum already is certified in mini-batches too, which would only leave it.
         """
         status = np.full(len(F), None, dtype=object)
         if counts and (self.adaptive or not self.full_batch):

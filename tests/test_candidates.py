@@ -7,11 +7,11 @@ from scipy import sparse
 
 from sk_momentum._descent import Plan, descend
 from sk_momentum._design import make_design
+from sk_momentum._full import Full
 from sk_momentum._knobs import make_rule
 from sk_momentum._losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk_momentum._objective import Objective
 from sk_momentum._penalty import ElasticNet
-from sk_momentum._full import Full
 from sk_momentum._preconditioner import Diagonal, Identity
 
 GEOMETRIES = {None: Identity, "diagonal": Diagonal, "full": Full}

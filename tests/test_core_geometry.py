@@ -61,9 +61,9 @@ def test_a_geometry_is_a_metric(kind, loss, container, fit_intercept):
     expected = np.einsum("mpq,mkq->mkp", inverse, G)
     np.testing.assert_allclose(geometry.direction(G), expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(G, before)
-    # Raw coordinates are no units to measure a gradient in.
-    units = getattr(geometry, "units", geometry)
-    square = np.einsum("mkp,mkp->m", G, units.direction(G.copy()))
+    # Raw coordinates are measured in units of the columns.
+    measure = inverse_metric(geometry.units) if kind is Identity else inverse
+    square = np.einsum("mkp,mpq,mkq->m", G, measure, G)
     W = objective.coefficients(some_theta(objective, 3, seed=2))
     np.testing.assert_allclose(geometry.norm(G, W) ** 2, square, rtol=1e-9)
     if hasattr(geometry, "inner"):
@@ -178,19 +178,19 @@ def test_the_norm_with_an_l1_part_is_that_of_the_least_subgradient(kind, loss):
     """Where w = 0 within l1 of nothing is left; elsewhere l1 sign(w) is added."""
     objective = make(loss, alphas=(0.5,), l1_ratio=0.6)
     geometry, l1 = kind(objective), 0.3
-    units = getattr(geometry, "units", geometry)
     G, theta = some_theta(objective), some_theta(objective, seed=2)
     W = objective.coefficients(theta)
     W[..., ::2] = 0.0
     given = G.copy()
-    center = getattr(units, "center", np.zeros(W.shape[-1]))
+    metric = geometry.units if kind is Identity else geometry
+    center = metric.center
     least = G.copy()
     least[..., :-1] -= center * G[..., -1:]
     g = least[..., :-1]
     g[...] = np.where(W == 0, np.sign(g) * np.maximum(np.abs(g) - l1, 0), g + l1 * np.sign(W))
     raw = least.copy()
     raw[..., :-1] += center * least[..., -1:]
-    expected = np.einsum("mkp,mpq,mkq->m", raw, inverse_metric(units), raw)
+    expected = np.einsum("mkp,mpq,mkq->m", raw, inverse_metric(metric), raw)
     np.testing.assert_allclose(geometry.norm(G, W) ** 2, expected, rtol=1e-9)
     np.testing.assert_array_equal(G, given)
 
@@ -362,6 +362,24 @@ def test_scales_whose_inverse_a_dtype_cannot_hold(dtype):
             check_scales(np.array([[1.0, bad, 1.0]]), dtype)
         with pytest.raises(ValueError, match="column 2"):
             check_scales(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, bad]]), dtype)
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_rounding_bounds_what_float32_makes_of_a_gradient(kind, loss):
+    """The norm of the difference between both precisions, wherever; and not by far."""
+    exact, coarse = (make(loss, alphas=(0.1,), dtype=dtype) for dtype in (np.float64, np.float32))
+    geometry, seen = kind(exact), kind(coarse)
+    for seed in range(5):
+        theta = some_theta(exact, seed=seed).astype(np.float32).astype(np.float64)
+        F, G = exact.evaluate(theta)
+        # The rows themselves are rounded to float32, once.
+        same = make(loss, alphas=(0.1,), X=table().astype(np.float32).astype(np.float64))
+        error = coarse.evaluate(theta)[1] - same.evaluate(theta)[1]
+        norm = geometry.norm(error, np.ones_like(exact.coefficients(theta)))
+        found = seen.rounding(theta, F)
+        assert found.shape == (1,)
+        assert norm <= found <= 1e-3 * (1 + geometry.norm(G, exact.coefficients(theta)))
 
 
 @pytest.mark.parametrize("kind", GEOMETRIES)

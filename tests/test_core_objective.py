@@ -230,6 +230,24 @@ def test_almost_nothing_left_of_the_loss(noise, container, fit_intercept):
     np.testing.assert_allclose(G, slope.astype(float), rtol=1e-5, atol=1e-9 * noise + 1e-16)
 
 
+def test_rounding_is_that_of_the_terms_that_cancel():
+    """From rows that of F; from moments also that of the variance and of w' diag(G) w."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    rows, moments = (make(loss, kind=kind) for kind in (Objective, QuadraticObjective))
+    F, eps = np.array([2.0]), np.finfo(np.float64).eps
+    theta = some_theta(rows)
+    np.testing.assert_allclose(rows.rounding(F, theta), eps * F)
+    deviations = rows.Y - (rows.Y @ rows.s)[:, None]
+    terms = (np.square(deviations) @ rows.s).sum()
+    terms += (np.square(theta[..., :-1]) * np.diag(moments.moments.gram)).sum()
+    F = np.array([1e-3 * terms])
+    np.testing.assert_allclose(moments.rounding(F, theta), eps * (F + terms))
+    F = np.array([1e-5 * terms])
+    np.testing.assert_allclose(moments.rounding(F, theta), eps * F)
+    coarse = make(loss, dtype=np.float32).rounding(np.array([2.0]), theta)
+    assert coarse[0] == pytest.approx(2 * np.finfo("f4").eps)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_are_repetitions(loss):
     """A row of weight 3 is the row three times."""
