@@ -48,6 +48,7 @@ class Choice:
                 self.breadth.update(self.tests[number] for number in numbers)
         self.budget = budget
         self.killers = {}
+        self.present = set(self.tests)
 
     def covering(self, mutant):
         """The tests that run the statement; of a constant those that run where it is at home."""
@@ -65,7 +66,7 @@ class Choice:
     def _of(self, file, lines):
         by_line = self.lines.get(file, {})
         numbers = {test for line in lines for test in by_line.get(str(line), ())}
-        return {self.tests[number] for number in numbers}
+        return {self.tests[number] for number in numbers} & self.present
 
     def stages(self, mutant):
         """Lists of tests: first those that have killed in this file, and that run few lines.
@@ -88,6 +89,10 @@ class Choice:
             chosen.append(test)
         first, second = STAGES
         return [chosen[:first], chosen[first:second], chosen[second:]]
+
+    def keep(self, present):
+        """Only the tests that there still are: one that is missing would look like a failure."""
+        self.present &= present
 
     def killed_by(self, mutant, test):
         """Remember what killed."""
@@ -129,13 +134,23 @@ class Copy:
         finally:
             self.write(mutant.file, self.originals[mutant.file])
 
+    def tests_present(self):
+        """The names of all tests, as the copy has them without a mutant."""
+        names = self.directory / "names"
+        child = os.fork()
+        if child == 0:
+            run_tests(self.directory, ["--collect-only", "tests"], Collected(names))
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            raise SystemExit("pytest does not collect the tests without a mutant")
+        return set(names.read_text().splitlines())
+
     def _run(self, tests, limit):
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
             os.setsid()
             os.close(read)
-            run_tests(self.directory, tests, write)
+            run_tests(self.directory, tests, Witness(write))
         os.close(write)
         deadline, told = time.monotonic() + limit, b""
         while True:
@@ -164,7 +179,17 @@ class Witness:
             os.write(self.pipe, f"{report.nodeid}\n".encode())
 
 
-def run_tests(directory, tests, pipe):
+class Collected:
+    """A plugin of pytest: the names of the tests that were collected, in a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def pytest_collection_modifyitems(self, items):
+        self.path.write_text("\n".join(item.nodeid for item in items))
+
+
+def run_tests(directory, tests, plugin):
     """In the child: pytest on the copy, then the end of the process."""
     code = 1
     try:
@@ -175,7 +200,7 @@ def run_tests(directory, tests, pipe):
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        code = int(pytest.main([*OPTIONS, *tests], plugins=[Witness(pipe)]))
+        code = int(pytest.main([*OPTIONS, *tests], plugins=[plugin]))
     finally:
         os._exit(code)
 

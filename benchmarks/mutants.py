@@ -80,6 +80,7 @@ def run(options):
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
         copy = Copy(directory)
+        choice.keep(copy.tests_present())
         for number, mutant in enumerate(share, 1):
             if options.minutes and time.monotonic() - start > 60 * options.minutes:
                 print(f"out of time after {number - 1} of {len(share)}")
