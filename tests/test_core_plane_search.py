@@ -27,8 +27,8 @@ def test_a_newton_move_solves_its_system():
 
 def test_a_newton_move_along_one_line():
     """Parallel directions are one; a candidate beside them has its own two."""
-    H = np.array([[[4.0, 6.0], [6.0, 9.0]], [[2.0, 0.5], [0.5, 1.0]]])
-    g = np.array([[2.0, 3.0], [1.0, -1.0]])
+    H = np.array([[[4.0, 6.0], [6.0, 9.0]], [[2.0, 0.5], [0.5, 3.0]]])
+    g = np.array([[2.0, 3.0], [1.0, -2.0]])
     move = newton_move(g, H)
     np.testing.assert_allclose(move[0], [-0.5, 0.0])
     np.testing.assert_allclose(move[1], -np.linalg.solve(H[1], g[1]))

@@ -1,0 +1,263 @@
+"""What "converged" rests on: the gap that is left, what rounding costs, whether an end exists."""
+
+import numpy as np
+import pytest
+from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, table, weights
+
+from sk_momentum import _certificate
+from sk_momentum._certificate import loss_of_rounding, remaining_gap
+from sk_momentum._curvature import InverseRoot, eigenbasis, inverse_root, inverse_root_in
+from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._momentum import Accelerated
+from sk_momentum._stopping import STANDSTILL, Stopping
+
+ALPHAS = (0.0, 0.3)
+SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
+OTHERS = [loss for loss in LOSSES if not loss.is_quadratic]
+
+
+def optimum(objective, steps=3000):
+    """By the accelerated method in the diagonal geometry."""
+    geometry = Diagonal(objective)
+    m = len(geometry.l2)
+    rule = Accelerated(geometry, may_restart=np.ones(m, dtype=bool))
+    theta = objective.null_model(m)
+    rule.init(theta)
+    for _ in range(steps):
+        rule.step(theta, objective.evaluate(theta)[1], np.ones((m, 1, 1)))
+    return rule.x
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("geometry", [Identity, Diagonal, ColumnScales, Full])
+def test_the_gap_of_squared_error_is_exact(geometry, fit_intercept):
+    """From anywhere, at any penalty: F - F* to rounding."""
+    objective = make(SQUARED, alphas=ALPHAS, fit_intercept=fit_intercept)
+    theta = some_theta(objective, 2, scale=2.0)
+    F, G = objective.evaluate(theta)
+    best = theta - Full(objective).direction(G)
+    np.testing.assert_allclose(objective.evaluate(best)[1], 0, atol=1e-9)
+    gap = remaining_gap(objective, geometry(objective), theta, G, None)
+    np.testing.assert_allclose(gap, F - objective.value(best), rtol=1e-8)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gap_near_an_optimum(loss):
+    """With an L1 part of what is free to move; with an estimate of it otherwise."""
+    for l1_ratio in (0.0, 0.7):
+        objective = make(loss, alphas=(0.1, 0.3), l1_ratio=l1_ratio)
+        best = optimum(objective)
+        F_best = objective.value(best)
+        free = np.r_[1.0, 1, 1, 1, 1] * ((best != 0) | (np.arange(5) == 4))
+        change = some_theta(objective, 2, seed=3)
+        if change.shape[1] > 1 and not loss.is_quadratic:
+            # Softmax ignores what all classes share.
+            change -= change.mean(axis=1, keepdims=True)
+        theta = best + 1e-3 * free * change
+        F, G = objective.evaluate(theta)
+        given = G.copy()
+        local = objective.local(objective.all_margins(theta))
+        for known in (None, local):
+            gap = remaining_gap(objective, Diagonal(objective), theta, G, known)
+            np.testing.assert_allclose(gap, F - F_best, rtol=0.2 if l1_ratio else 1e-2)
+        np.testing.assert_array_equal(G, given)
+        if l1_ratio:
+            assert (best == 0).any()
+
+
+def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):
+    """Evenly spread, as many a column as are asked for; nearly the same gap."""
+    loss = OTHERS[0]
+    objective = make(loss, n=900, d=3, alphas=(0.1,))
+    theta = optimum(objective, 500) + 1e-2 * some_theta(objective)
+    G = objective.evaluate(theta)[1]
+    exact = remaining_gap(objective, Diagonal(objective), theta, G, None)
+    sampled = []
+    hessian = type(objective).hessian
+
+    def watched(self, W, center, sample=None):
+        sampled.append(sample)
+        return hessian(self, W, center, sample)
+
+    monkeypatch.setattr(type(objective), "hessian", watched)
+    monkeypatch.setattr(_certificate, "SAMPLE_ROWS", 50)
+    found = remaining_gap(objective, Diagonal(objective), theta, G, None)
+    assert 200 <= len(sampled[0]) <= 300
+    assert np.ptp(np.diff(sampled[0])) == 0
+    np.testing.assert_allclose(found, exact, rtol=0.5)
+    assert found != exact
+
+
+def test_no_gap_where_it_would_cost_too_much(monkeypatch):
+    """No Gram matrix, or too many coefficients together."""
+    wide = make(SQUARED, n=8, d=1200)
+    theta = some_theta(wide)
+    G = wide.evaluate(theta)[1]
+    assert np.isnan(remaining_gap(wide, ColumnScales(wide), theta, G, None)).all()
+    for loss in LOSSES:
+        objective = make(loss, alphas=ALPHAS)
+        theta = some_theta(objective, 2)
+        G = objective.evaluate(theta)[1]
+        k, p = objective.n_outputs, objective.n_parameters
+        for limit, told in ((k * p, True), (k * p - 1, loss.is_quadratic)):
+            monkeypatch.setattr(_certificate, "COUPLED_PARAMETERS", limit)
+            gap = remaining_gap(objective, Diagonal(objective), theta, G, None)
+            assert gap.shape == (2,)
+            assert np.isfinite(gap).all() == told
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_rounding_costs_is_bounded(loss, fit_intercept):
+    """F of the coefficients given back is above F by no more; and the bound is not far off."""
+    objective = make(loss, alphas=(0.0, 0.0), fit_intercept=fit_intercept, dtype=np.float32)
+    theta = some_theta(objective, 2, scale=3.0) + 1e-9
+    F, G = objective.evaluate(theta)
+    given = objective.taken(objective.released(theta).astype(np.float64))
+    bound = loss_of_rounding(objective, Diagonal(objective), theta, G)
+    delta = given - theta
+    assert delta.any()
+    slope = np.abs((G * delta).sum(axis=(1, 2)))
+    assert (bound >= slope).all()
+    X = objective.design.X.astype(np.float64)
+    e = delta[..., :4] @ X.T + (delta[..., -1:] if fit_intercept else 0.0)
+    curved = 0.5 * objective.loss.curvature_bound * ((e * e) @ objective.s).sum(axis=1)
+    assert (bound - slope >= curved * (1 - 1e-6)).all()
+    assert (bound - slope <= 100 * curved).all()
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_residuals_are_bounded_by_the_loss(loss, scale):
+    Y, s = encoded_targets(loss, 40), weights(40)
+    Z = scale * np.random.default_rng(3).standard_normal((5, n_outputs(loss), 40))
+    with np.errstate(over="ignore"):
+        R = loss.derivative(Z.copy(), Y, np.ones(40))
+    rms = np.sqrt((R * R @ s).sum(axis=1))
+    bound = loss.residual_bound(loss.value(Z.copy(), Y, s))
+    assert (rms <= bound * (1 + 1e-12)).all()
+    if loss.is_quadratic:
+        np.testing.assert_allclose(bound, rms, rtol=1e-12)
+    # Where all rows are wrong and sure of it, the bound is what the derivative is.
+    Z = -1e3 * (Y if n_outputs(loss) == 1 else 2.0 * Y - 1)[None]
+    with np.errstate(over="ignore"):
+        R = loss.derivative(Z.copy(), Y, np.ones(40))
+    rms = np.sqrt((R * R @ s).sum(axis=1))
+    bound = loss.residual_bound(loss.value(Z.copy(), Y, s))
+    assert rms <= bound * (1 + 1e-12)
+    assert bound <= 1.5 * rms
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_separated_means_every_row_is_on_its_side(loss, monkeypatch):
+    """For want of a penalty there is no optimum then; row by row, in any block; a tie is none."""
+    Y = encoded_targets(loss, 40)
+    right = (Y if n_outputs(loss) == 1 else 2.0 * Y - 1) * 0.1
+    cases = [right, right.copy(), right.copy()]
+    cases[1][:, 33] *= -1
+    cases[2][:, 0] = 0.0
+    found = loss.separated(np.array(cases), Y)
+    np.testing.assert_array_equal(found, [not loss.is_quadratic, False, False])
+    if loss.is_quadratic:
+        return
+    # Labels that follow a line, and coefficients along it.
+    X, k = table(90, 3), n_outputs(loss)
+    w = np.array([1.0, -2.0, 0.5])
+    codes = (X @ w > 0).astype(int)
+    Y = np.asarray(loss.encode(codes, k), dtype=float)
+    objective = make(loss, X=X, Y=Y, alphas=(0.0, 0.1, 0.0))
+    theta = objective.zeros(3)
+    theta[..., -1] = -9.0
+    for c, sign in enumerate([1.0] if k == 1 else [-1.0, 1.0]):
+        theta[:, c, :3], theta[:, c, -1] = sign * w, 0.0
+    theta[2, 0, 0] += 3.0
+    np.testing.assert_array_equal(objective.separated(theta), [True, False, False])
+
+
+def test_an_inverse_root_is_a_pseudo_inverse():
+    """H^+ g, g' H^+ g and the diagonal of H^+, at any scales, of any rank."""
+    rng = np.random.default_rng(0)
+    for rank, scales in ((5, 0), (5, 6), (3, 0), (3, 6), (0, 0)):
+        A = rng.standard_normal((5, rank))
+        D = np.r_[10.0 ** np.linspace(-scales, scales, 5), 1.0]
+        H = np.zeros((6, 6))
+        H[:5, :5] = A @ A.T
+        root = inverse_root(D[:, None] * H * D)
+        G = rng.standard_normal((3, 6)) @ H
+        solved = root.solve(G * D) * D
+        np.testing.assert_allclose(solved @ H, G, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(
+            root.squares(G * D), (G * solved).sum(axis=1), rtol=1e-6, atol=1e-12
+        )
+        unit = np.stack([root.solve(e[None])[0] for e in np.eye(6)])
+        np.testing.assert_allclose(root.diagonal(), np.diag(unit), rtol=1e-9)
+        assert (root.hidden is None) == (rank in (0, 5))
+    both = InverseRoot.stack([inverse_root(np.eye(2)), inverse_root(np.ones((2, 2)))])
+    assert len(both) == 2
+    apart = np.array([[[1.0, -1.0]]])
+    assert both[1:].solve(apart) == pytest.approx(0.0, abs=1e-12)
+    # What no step answers is seen all the same.
+    assert both[1:].squares(apart)[0, 0] > 1e6
+    np.testing.assert_allclose(both[:1].squares(apart), 2.0)
+
+
+def test_a_second_pass_knows_the_same_matrix():
+    """The inverse root in coordinates T is that of H; and T makes H nearly diagonal."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((5, 5)) * np.geomspace(1e-3, 1e3, 5)
+    H = A.T @ A
+    T = eigenbasis(H)
+    inner = T.T @ H @ T
+    np.testing.assert_allclose(inner, np.diag(np.diag(inner)), atol=1e-10)
+    G = rng.standard_normal((2, 5)) @ H
+    found = inverse_root_in(T, inner).solve(G)
+    np.testing.assert_allclose(found @ H, G, rtol=1e-6)
+
+
+def stopping(m=2):
+    return Stopping(
+        n_candidates=m,
+        null_loss=2.0,
+        null_norm=np.full(m, 8.0),
+        start_loss=np.full(m, 2.0),
+        tol=0.05,
+        n_iter_no_change=3,
+        full_batch=True,
+        adaptive=False,
+        early_stopping=False,
+        patience_steps=np.full(m, 3.0),
+        steps_per_epoch=10,
+    )
+
+
+def test_nothing_above_the_null_model_is_converged():
+    rules = stopping(3)
+    F = np.array([2.0, 2.0 * (1 + 1e-9), 1.0])
+    assert list(rules.check(F, np.zeros(3), None)) == ["converged", None, "converged"]
+
+
+def test_an_exhausted_search_is_converged_only_within_tol():
+    rules = stopping(3)
+    norms = np.array([0.4, 0.4 * (1 + 1e-9), 9.0])
+    status = rules.check(np.ones(3), norms, None, exhausted=np.array([True, True, False]))
+    assert list(status) == ["converged", "stalled", None]
+
+
+def test_a_refused_claim_asks_for_a_smaller_gradient():
+    rules = stopping()
+    rules.refuse(np.array([True, False]), np.array([0.25]))
+    np.testing.assert_allclose(rules.gradient_limit(np.ones(2)), [0.1, 0.4])
+    assert list(rules.check(np.ones(2), np.array([0.2, 0.2]), None)) == [None, "converged"]
+    rules.refuse(np.array([True, False]), np.array([0.5]))
+    rules.keep(np.array([True, False]))
+    np.testing.assert_allclose(rules.gradient_limit(np.ones(1)), [0.05])
+
+
+def test_a_gradient_stands_still_when_it_no_longer_falls_by_a_tenth():
+    rules = stopping()
+    norms = [np.array([0.95**epoch, 0.999**epoch]) for epoch in range(STANDSTILL + 2)]
+    found = [list(rules.standstill(norm)) for norm in norms]
+    assert found[STANDSTILL - 1] == [False, False]
+    assert found[STANDSTILL] == [False, True]
+    rules.keep(np.array([False, True]))
+    assert list(rules.standstill(np.array([0.1]))) == [False]
