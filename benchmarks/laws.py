@@ -100,15 +100,7 @@ def print_law(results):
 
 def print_failing(results, count):
     """Print the worst failing problems of every law."""
-    for law in (
-        "error",
-        "above null",
-        "to go, resolved",
-        "to go",
-        "history",
-        "rise",
-        "no optimum",
-    ):
+    for law in LAWS:
         failing = [(p, o) for p, o in results if law in o.broken]
         if law == "unfinished":
             failing = [(p, o) for p, o in results if p.rule == "auto" and not o.converged]
