@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
-from ._advice import explain, explain_undone
 from ._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from ._compat import fit_context
 from ._descent import Plan, descend
@@ -24,6 +23,7 @@ from ._package import PackageMixin
 from ._parameters import CONSTRAINTS, check_each, check_together
 from ._penalty import ElasticNet
 from ._preconditioner import Diagonal, Identity
+from ._record import kept_of, known_smoothness, warn_of, warn_of_stream
 from ._training import fit_together
 from ._validation import all_or_nothing, validate_rows, validate_table
 
@@ -142,9 +142,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             printer.close()
         if tasks is not None:
             tasks.close(training.outcomes[0].theta)
-        if explain(self, training) and training.geometry.knows_smoothness:
-            L = training.geometry.expected_smoothness(training.batch_size)
-            self._state["smoothness"] = float(L[0])
+        self.smoothness_ = known_smoothness(training, numeric=self.learning_rate != "auto")
+        warn_of(self, training)
         return self
 
     def _validate_params(self):
@@ -179,15 +178,14 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if printer is not None:
             printer.close()
         moments = None if geometry.name is None else objective.moments.carried
+        batch_size = self._rows_of_a_batch(objective)
         carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
+        carried |= {"kept": kept_of(outcome, objective, batch_size, alpha=self.alpha)}
         self._set_fitted(outcome, geometry.name, learning_rate[0], rule.momentum[0], carried)
-        explain_undone(
-            self,
-            guarded.undone + (outcome.status == "diverged"),
-            geometry=geometry,
-            rule=rule,
-            batch_size=self._rows_of_a_batch(objective),
-        )
+        undone = guarded.undone + (outcome.status == "diverged")
+        if undone:
+            happened = f"{undone} step(s) of partial_fit were not finite and were undone"
+            warn_of_stream(self, happened, geometry, batch_size)
         return self
 
     def _stratify(self, y):
@@ -333,6 +331,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
         self.preconditioner_ = geometry
+        self.smoothness_ = np.nan
         self._state = {**carried, "descent": outcome.state}
 
     def _lay_out(self, theta):

@@ -81,6 +81,8 @@ class Outcome:
         cannot hold the optimum; there is none.
     column : int or None
         The column in which most of the gradient lay when it stalled.
+    null_norm : float
+        The null model's gradient norm, the unit of `tol`.
     """
 
     theta: np.ndarray
@@ -91,6 +93,7 @@ class Outcome:
     state: dict
     reason: str | None = None
     column: int | None = None
+    null_norm: float = np.nan
 
 
 @dataclass
@@ -441,6 +444,7 @@ class _Descent:
                 reason=self.reason[candidate] if status[i] == "stalled" else None,
                 column=int(self.column[candidate]) if status[i] == "stalled" else None,
                 state=self._state_of(i, epoch, status[i], theta, at_last=best_iter == epoch),
+                null_norm=float(self.stopping.null_norm[i]),
             )
         self._keep(~status.astype(bool))
 

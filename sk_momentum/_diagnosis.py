@@ -7,17 +7,21 @@ verdict has a remedy: parameters that, set and fitted again, make a fit that con
 from dataclasses import dataclass, field, fields
 from html import escape
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ._advice import stable_and_advised
-from ._facts import Case
-from ._grid_advice import of_search
+from ._advice.advise import advise
+from ._advice.facts import Facts
+from ._advice.grid import of_search
+from ._advice.rows import RowFacts
+from ._groups import is_auto
+from ._momentum import FixedMomentum, stable_limit
 from ._pipelines import last_step
+from ._record import record_of
 from ._search import MomentumGridSearchCV
-from ._training import prepare
-from ._verdict import REMEDIES, judge
+from ._training import prepare, prepare_again
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ class Diagnosis:
         "converged": certified by the gradient, or a plateau of mini-batches at the optimum.
         "diverged": the loss rose beyond all bounds.
         "oscillating": momentum, or too large a step, carries the descent past the optimum.
-        "too slow": the learning rate is far below what the data allow.
+        "too slow": the learning rate is far below what the data allow, or the momentum swings
+        for longer than the fit may take.
         "stalled by noise": the noise of mini-batches keeps the loss above the optimum.
         "limited by conditioning": what the steepest direction allows is tiny for the flattest.
         "decayed too soon": the schedule stopped the descent on its way.
         "held back by averaging": the mean of the iterates lags behind them.
         "too few epochs": on its way, stopped by `max_iter`.
+        "stalled": rounding ended the fit before `tol` could be certified.
+        "no optimum": without a penalty, classes that are separable have none.
         "early stopped": the validation loss no longer improved.
         "stopped": a callback asked.
         "in a stream": `partial_fit` has nothing to converge to.
@@ -223,10 +230,17 @@ def stable_learning_rate(estimator, X, y, sample_weight=None):
     if prefix and len(estimator.steps) > 1:
         X = clone(estimator[:-1]).fit_transform(X, y)
     final = clone(final)
-    if final.learning_rate == "auto":
+    if is_auto(final.learning_rate):
         final.set_params(learning_rate=1.0)
+    final._validate_params()
     found = prepare([final], X, y, sample_weight)
-    return float(stable_and_advised(final, found.geometry, found.rule, found.batch_size)[0])
+    L = float(found.geometry.expected_smoothness(found.batch_size)[0])
+    if not L > 0:
+        return np.inf
+    if not isinstance(found.rule, FixedMomentum):
+        # Nesterov's sequence, whose momentum tends to 1.
+        return float(stable_limit("nesterov", 1.0, L))
+    return float(stable_limit(found.rule.momentum_type, found.rule.momentum[0], L))
 
 
 def diagnose(estimator, X=None, y=None, sample_weight=None):
@@ -309,13 +323,34 @@ def diagnose(estimator, X=None, y=None, sample_weight=None):
         raise ValueError("diagnose was given one of X and y only; give both or neither.")
     if X is not None and prefix and len(estimator.steps) > 1:
         X = estimator[:-1].transform(X)
-    case = Case(final, X, y, sample_weight)
-    verdict = judge(case)
-    advice, params = REMEDIES[verdict](case)
-    params = {n: v for n, v in params.items() if getattr(final, n) != v}
+    rows = None
+    if X is not None:
+        found = prepare_again(final, X, y, sample_weight)
+        rows = RowFacts(found.geometry, found.batch_size)
+    facts = Facts(record_of(final), rows)
+    verdict, advice, params = advise(facts)
     return Diagnosis(
         verdict=verdict,
         advice=advice,
         params={prefix + n: v for n, v in params.items()},
-        **case.facts(),
+        **told(facts),
     )
+
+
+def told(facts):
+    """What a Diagnosis tells of the facts."""
+    return {
+        "status": facts.status,
+        "epochs": facts.epochs,
+        "learning_rate": facts.learning_rate,
+        "momentum": facts.momentum,
+        "share_rising": facts.share_rising,
+        "oscillation": facts.oscillation,
+        "rate": facts.rate,
+        "noise": facts.noise,
+        "smoothness": facts.smoothness,
+        "mu": facts.mu,
+        "condition_number": facts.condition_number,
+        "stable_limit": facts.limit,
+        "epochs_needed": facts.epochs_needed,
+    }

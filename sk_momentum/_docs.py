@@ -76,9 +76,14 @@ learning_rate_, momentum_ : float
     What was used in the last epoch.
 preconditioner_ : {None, "diagonal", "full"}
     The geometry used.
+smoothness_ : float
+    L in the geometry used, which the stable range of the learning rate hangs on; in mini-batches
+    that expected of a batch. NaN where no step depends on it (both knobs on "auto" in full
+    batches); after `partial_fit`; and for a numeric learning rate without a preconditioner where
+    it would take more than a tenth of the fit's time: `stable_learning_rate` finds it out.
 status_ : str
     Why the fit ended: "converged" (certified by the gradient), "plateau", "max_iter", "diverged",
-    "early_stopped" or "stopped" (a callback asked).
+    "early_stopped", "stopped" (a callback asked) or "stalled" (rounding hid the rest).
 history_ : dict of ndarray of shape (`n_iter_` + 1,)
     The start and every epoch: loss, validation_loss (where there are validation rows),
     gradient_norm, learning_rate and momentum (NaN at the start), seconds since fit began.

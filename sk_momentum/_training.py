@@ -5,6 +5,7 @@ Of estimators that differ in learning_rate, momentum and alpha only; the first o
 
 import time
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from ._compat import one_blas_thread
 from ._descent import descend
 from ._knobs import make_geometry
 from ._parameters import check_together
+from ._record import kept_of
+from ._rows import hold_out
 from ._validation import split_rows, validate_rows
 
 
@@ -95,6 +98,25 @@ def prepare(estimators, X, y, sample_weight=None):
     return assemble(estimators, rows)
 
 
+def prepare_again(model, X, y, sample_weight=None):
+    """What a fitted model's last fit descended with, from the rows that it was given.
+
+    Returns
+    -------
+    Prepared
+    """
+    model = copy(model)
+    rows = validate_rows(model, X, y, sample_weight, reset=False, new_targets=False)
+    if model._state["kept"].held_out:
+        rows, _ = hold_out(
+            rows,
+            fraction=model.validation_fraction,
+            seed=model._state["random"]["split_seed"],
+            stratify=model._stratify(rows.y),
+        )
+    return assemble([model], rows)
+
+
 def fit_together(
     estimators,
     X,
@@ -160,6 +182,7 @@ def fit_together(
             f"to square in {objective.design.dtype.name}; scale them."
         )
     carried = {"random": random, "kind": self._kind(rule, geometry)}
+    held_out_of_these = held_out is not None and X_val is None
     # What validation has found out about the data.
     found = {
         name: value
@@ -168,5 +191,9 @@ def fit_together(
     }
     for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
         vars(each).update(found)
-        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], carried)
+        kept = kept_of(
+            outcome, objective, batch_size, alpha=each.alpha, held_out=held_out_of_these
+        )
+        own = {**carried, "kept": kept}
+        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], own)
     return Training(outcomes, geometry, rule, batch_size, resume)

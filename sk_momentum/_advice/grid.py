@@ -5,27 +5,40 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 
-from ._advice import rounded_down
-from ._facts import Case
-from ._pipelines import last_step
+from .facts import ENOUGH_EPOCHS
+from .rates import rounded_down
 
 # A share of the scores' standard deviation over the splits within which candidates are equal.
 TIE = 1e-3
+KNOBS = ("learning_rate", "momentum")
 
 
 def of_search(search, best):
-    """The diagnosis of the best estimator, with what the search adds to it."""
+    """The diagnosis of the best estimator, with what the search adds to it.
+
+    Parameters
+    ----------
+    search : MomentumGridSearchCV
+        Fitted.
+    best : Diagnosis
+        Of `best_estimator_`.
+    """
     results = search.cv_results_
     ends = np.array([results[f"split{i}_status"] for i in range(search.n_splits_)], dtype=object)
-    edges = extensions(search)
+    edges = extensions(search, best.stable_limit)
     # What the best estimator is to change is no edge.
     beyond = {name: value for name, value in edges.items() if name not in best.params}
-    params = grid_to_try(search, best.params, beyond)
+    params, alone = grid_to_try(search, best, beyond)
     sentences = [
         f"{name}={search.best_params_[name]:g} is at an edge of the grid: extend it to {value:g}"
         for name, value in beyond.items()
     ]
-    said = "; ".join(sentences) + "." if sentences else ""
+    if alone:
+        sentences.append(
+            f"With both knobs on 'auto' only {' and '.join(alone)} "
+            f"{'is' if len(alone) == 1 else 'are'} left to search"
+        )
+    said = ". ".join(sentences) + "." if sentences else ""
     verdict, advice = best.verdict, f"{best.advice} {said}".rstrip()
     if edges and verdict == "converged":
         verdict, advice = "edge of the grid", said
@@ -41,20 +54,67 @@ def of_search(search, best):
     )
 
 
-def grid_to_try(search, params, beyond):
-    """The search's parameters: values of searched ones join the grid, others are set."""
-    grid, others = search.param_grid, {}
+def grid_to_try(search, best, beyond):
+    """The search's parameters: values of searched ones join the grid, others are set.
+
+    Where a knob is better left on "auto", it is no longer searched: what is left needs a fraction
+    of the fits.  Where nothing is left, numbers are what the search is about.
+
+    Returns
+    -------
+    params : dict
+    alone : list of str
+        What is left to search, where knobs are not any more.
+    """
+    grid, others, alone, params = search.param_grid, {}, [], best.params
+    settled = [n for n, value in params.items() if is_knob(n) and value == "auto"]
+    searched = [n for n in search.best_params_ if n in settled]
+    if searched and len(searched) < len(search.best_params_):
+        grid = without(grid, searched)
+        alone = [n for n in search.best_params_ if n not in settled]
+    elif searched:
+        params = in_numbers(search, best)
     for name, value in params.items():
-        if name in search.best_params_:
+        if name in search.best_params_ and not (alone and name in settled):
             grid = extended(grid, search, name, value)
         else:
             others[f"estimator__{name}"] = value
     for name, value in beyond.items():
         grid = extended(grid, search, name, value)
-    return others if grid is search.param_grid else {"param_grid": grid, **others}
+    return (others if grid is search.param_grid else {"param_grid": grid, **others}), alone
 
 
-def extensions(search):
+def in_numbers(search, best):
+    """The remedy with the learning rate 1/L for "auto", where such a number is known to serve."""
+    if best.verdict not in ("too slow", "too few epochs") or not best.smoothness:
+        return best.params
+    rate = next((n for n in best.params if n.rpartition("__")[2] == "learning_rate"), None)
+    if rate is None or rate not in search.best_params_:
+        return best.params
+    prefix = rate.removesuffix("learning_rate")
+    return {
+        **best.params,
+        rate: rounded_down(1 / best.smoothness),
+        f"{prefix}max_iter": max(ENOUGH_EPOCHS, best.params.get(f"{prefix}max_iter", 0)),
+    }
+
+
+def is_knob(name):
+    """Whether a parameter, whatever its prefix, is one of the two knobs."""
+    return name.rpartition("__")[2] in KNOBS
+
+
+def without(grid, names):
+    """The grid with some parameters left out of all its parts; parts of the same once."""
+    several = isinstance(grid, list | tuple)
+    parts = [
+        {name: values for name, values in part.items() if name not in names}
+        for part in (grid if several else [grid])
+    ]
+    return parts if several else parts[0]
+
+
+def extensions(search, limit):
     """For every parameter whose best value is the least or largest of its grid: the next one."""
     found = {}
     for name, best in search.best_params_.items():
@@ -67,7 +127,9 @@ def extensions(search):
         if matters(search, name, values):
             neighbour = values[1] if best == values[0] else values[-2]
             value = NEXT[knob](float(best), float(neighbour))
-            if value is not None and not leads_astray(search, knob, value):
+            # A learning rate beyond the stable limit leads astray.
+            stable = knob != "learning_rate" or limit is None or (value or 0) < limit
+            if value is not None and stable:
                 found[name] = value
     return found
 
@@ -92,14 +154,6 @@ def matters(search, name, values):
     return bool(gain > TIE * scatter)
 
 
-def leads_astray(search, knob, value):
-    """Whether a learning rate lies beyond the stable limit, as far as that is known."""
-    if knob != "learning_rate":
-        return False
-    limit = Case(last_step(search.best_estimator_, user="diagnose")[0]).limit
-    return limit is not None and value >= limit
-
-
 def next_scale(best, neighbour):
     """One more step of the same ratio."""
     return rounded_down(best * best / neighbour) if best > 0 and neighbour > 0 else None
@@ -117,10 +171,10 @@ def extended(grid, search, name, value):
     """The grid with one more value of the parameter, where it was searched."""
     several = isinstance(grid, list | tuple)
     parts = list(grid) if several else [grid]
-    names = set(search.best_params_)
+    own = set(search.best_params_)
     parts = [
         {**part, name: [*part[name], value]}
-        if set(part) == names and value not in list(part[name])
+        if set(part) <= own and name in part and value not in list(part[name])
         else part
         for part in parts
     ]

@@ -1,0 +1,99 @@
+"""What the rows say of a fit: curvatures in the geometry used, and columns of unlike scale."""
+
+from functools import cached_property
+
+import numpy as np
+
+# Columns are of unlike scale where the mean square of one is so many times that of another.
+UNLIKE = 100.0
+
+
+class RowFacts:
+    """Curvatures and scales of the rows of a fit, found out when first asked for.
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+        That of the fit, with its objective.
+    batch_size : int
+        The rows of a batch; all of them in full batches.
+    """
+
+    def __init__(self, geometry, batch_size):
+        self.geometry = geometry
+        self.batch_size = batch_size
+        self.bound = geometry.bound
+
+    @cached_property
+    def smoothness(self):
+        """L, in mini-batches that expected of a batch; None where the rule needs none."""
+        if not self.geometry.knows_smoothness:
+            return None
+        return float(self.geometry.expected_smoothness(self.batch_size)[0])
+
+    @cached_property
+    def steps(self):
+        """Steps an epoch."""
+        return -(-self.geometry.objective.design.n_rows // self.batch_size)
+
+    @cached_property
+    def mu(self):
+        """The smallest eigenvalue above 0 of the bound on the Hessian, in the geometry's metric.
+
+        None where the Gram matrix would be too large.
+        """
+        if self.geometry.name == "full":
+            # P is the bound itself.
+            return 1.0
+        if not self.bound.moments.small:
+            return None
+        if self.geometry.name == "diagonal":
+            return smallest_positive(self._scaled(self.geometry.inverse[0, 0]))
+        lifted = np.append(self.bound.center, float(self.bound.fit_intercept))
+        H = self.bound.c * np.outer(lifted, lifted)
+        H[: self.bound.n_features, : self.bound.n_features] += self._hessian
+        return smallest_positive(H)
+
+    @cached_property
+    def diagonal_condition(self):
+        """The condition number in the diagonal geometry; None where it would cost too much."""
+        if not self.bound.moments.small:
+            return None
+        H = self._scaled(1 / np.maximum(np.diag(self._hessian), np.finfo(float).tiny))
+        mu = smallest_positive(H)
+        return float(np.linalg.eigvalsh(H)[-1] / mu) if mu else None
+
+    @property
+    def _hessian(self):
+        d = self.bound.n_features
+        return self.bound.c * self.bound.moments.gram + self.geometry.l2[0] * np.eye(d)
+
+    def _scaled(self, inverse):
+        scale = np.sqrt(inverse.astype(np.float64))
+        return scale[:, None] * self._hessian * scale
+
+    @cached_property
+    def squares(self):
+        """The mean square of every column, whose root is its scale beside 0."""
+        return self.bound.variances + np.square(self.bound.center)
+
+    @cached_property
+    def scale_ratio(self):
+        """The largest mean square beside that of most columns, the intercept's 1 among them."""
+        usual = np.append(self.squares[self.squares > 0], 1.0)
+        return float(self.squares.max(initial=0.0) / np.sort(usual)[(len(usual) - 1) // 2])
+
+    @cached_property
+    def odd_column(self):
+        """The column of the largest scale where scales are unlike, else None."""
+        seen = self.squares[self.squares > 0]
+        if len(seen) == 0 or seen.max() <= UNLIKE * min(seen.min(), 1.0):
+            return None
+        return int(np.argmax(self.squares))
+
+
+def smallest_positive(H):
+    """The smallest eigenvalue above rounding; None where there is none."""
+    curvatures = np.linalg.eigvalsh(H)
+    above = curvatures[curvatures > len(H) * np.finfo(np.float64).eps * curvatures[-1]]
+    return float(above[0]) if len(above) else None

@@ -1,0 +1,65 @@
+"""Warnings: the short form of what a diagnosis says of the same fit."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+from .._stopping import DivergenceWarning
+from .advise import advise
+from .words import beside_limit, counted, number_to_try
+
+
+def is_due(record, *, resumed):
+    """Whether a fit calls for a warning: cheap, and asked for every fit."""
+    if record.status in ("diverged", "stalled"):
+        return True
+    if record.kept.separable:
+        return bool(record.settings.tol)
+    if record.status == "plateau":
+        return record.best_iter == 0 and not resumed
+    return record.status == "max_iter" and bool(record.settings.tol)
+
+
+def warning_of(facts):
+    """What a fit for which a warning is due says, and the category."""
+    advice = advise(facts)
+    who, n = facts.record.estimator, counted(facts.epochs)
+    if facts.status == "diverged":
+        return (
+            f"{who} diverged: the loss went from {facts.loss[0]:.4g} to {facts.loss[-1]:.4g} in "
+            f"{n}. {advice.text} The coefficients kept are those of epoch "
+            f"{facts.record.best_iter}, the best before."
+        ), DivergenceWarning
+    if advice.verdict == "no optimum":
+        return f"{who}: there is no optimum. {advice.text}", ConvergenceWarning
+    if facts.status == "stalled":
+        return f"{who} stalled after {n}. {advice.text}", ConvergenceWarning
+    if facts.status == "plateau":
+        return (
+            f"{who}: the loss never fell below where it started in {n}; the coefficients are "
+            f"those of the start. {advice.text}"
+        ), ConvergenceWarning
+    return (
+        f"{who} did not converge in max_iter={facts.settings.max_iter} epochs: {too_much(facts)}. "
+        f"{advice.text}"
+    ), ConvergenceWarning
+
+
+def too_much(facts):
+    """What `tol` compares with what."""
+    tol = f"tol={facts.tol:g}"
+    if facts.minibatch:
+        return f"the loss has not yet stood still, within {tol} times the null model's"
+    norm, goal = facts.norm[-1], facts.tol * facts.unit
+    if norm <= goal:
+        return f"the gradient norm is within {tol} of the null model's, but the loss still falls"
+    return (
+        f"the gradient norm is {norm:.2g}, and convergence means at most {goal:.2g}, which is "
+        f"{tol} times the null model's {facts.unit:.2g}"
+    )
+
+
+def stream_warning_of(facts, happened):
+    """What partial_fit says after its steps went wrong: what happened, the limit, and a value."""
+    params = {"learning_rate": "auto", "momentum": "auto"}
+    number = number_to_try(facts, params)
+    auto = "" if facts.settings.learning_rate == "auto" else " learning_rate='auto' finds its own."
+    return f"{facts.record.estimator}: {happened}. {beside_limit(facts)}.{number}{auto}"
