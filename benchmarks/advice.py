@@ -11,10 +11,13 @@ epochs.  The parameters that the advice names are set, the model is fitted again
 
 import sys
 from collections import Counter, defaultdict
-
-from _bad_fits import advice_of, bad_fits, followed
+from pathlib import Path
 
 from sk_momentum import diagnose
+
+# The suite follows a fixed part of the same fits.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from _bad_fits import advice_of, bad_fits, followed
 
 ENDS = ("converges", "improves", "stays", "worsens")
 

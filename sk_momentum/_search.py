@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
+from ._advice.searches import summary
 from ._callbacks import SearchTasks, watched
 from ._compat import (
     check_method_params,
@@ -303,14 +304,7 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
                     unfinished.append((parameters, count))
         if not any(ended.values()) and not said:
             return
-        sentences = []
-        for status, verb in (("diverged", "diverged"), ("max_iter", "did not converge")):
-            if ended[status]:
-                number, fits = len(ended[status]), sum(count for _, count in ended[status])
-                sentences.append(
-                    f"{number} of {len(candidates)} candidates {verb} ({fits} of {len(facts)} "
-                    f"fits), {span(candidates, ended[status], status)}"
-                )
+        sentences = summary(candidates, ended, len(facts))
         if said:
             sentences.append(f"the refit on all rows: {str(said[0]).rstrip('.')}")
         diverged = ended["diverged"] or any(isinstance(each, DivergenceWarning) for each in said)
@@ -321,19 +315,3 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
             DivergenceWarning if diverged else ConvergenceWarning,
             stacklevel=5,
         )
-
-
-def span(candidates, unfinished, status):
-    """Which of them, by learning rate, and what to change."""
-    name = next((n for n in candidates[0] if n.split("__")[-1] == "learning_rate"), None)
-    rates = [p[name] for p, _ in unfinished if p.get(name, "auto") != "auto"] if name else []
-    if status == "diverged":
-        if not rates:
-            return "try a smaller learning_rate, or learning_rate='auto'"
-        return f"all with learning_rate >= {min(rates):g}: leave out the largest learning rates"
-    if not rates:
-        return "raise max_iter, or tol"
-    return (
-        f"all with learning_rate <= {max(rates):g}: raise max_iter, or tol, or leave out the "
-        "smallest learning rates"
-    )

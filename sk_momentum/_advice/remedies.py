@@ -205,8 +205,8 @@ def for_averaging(facts):
 def for_epochs(facts):
     """Other knobs, which need fewer; more of them where the knobs are at their best."""
     needed = facts.epochs_needed
-    about = f", at this rate some {counted(needed)} short of the optimum" if needed else ""
-    cause = f"max_iter={facts.settings.max_iter} ended the fit on its way{about}"
+    by = f", at this rate by some {needed}" if needed else ""
+    cause = f"{counted(facts.epochs)} were too few{by}"
     params = knobs(facts)
     if not changes(facts, {n: v for n, v in params.items() if n != "max_iter"}):
         params["max_iter"] = max(params.get("max_iter", 0), more_epochs(facts, needed))

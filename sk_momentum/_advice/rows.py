@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-# Columns are of unlike scale where the mean square of one is so many times that of another.
+# Columns are of unlike scale where the mean square of one is so many times that of most.
 UNLIKE = 100.0
 
 
@@ -79,21 +79,26 @@ class RowFacts:
 
     @cached_property
     def scale_ratio(self):
-        """The largest mean square beside that of most columns, the intercept's 1 among them."""
+        """The largest mean square beside that of the lower third, the intercept's 1 among it."""
         usual = np.append(self.squares[self.squares > 0], 1.0)
-        return float(self.squares.max(initial=0.0) / np.sort(usual)[(len(usual) - 1) // 2])
+        return float(self.squares.max(initial=0.0) / np.sort(usual)[(len(usual) - 1) // 3])
 
     @cached_property
     def odd_column(self):
         """The column of the largest scale where scales are unlike, else None."""
-        seen = self.squares[self.squares > 0]
-        if len(seen) == 0 or seen.max() <= UNLIKE * min(seen.min(), 1.0):
-            return None
-        return int(np.argmax(self.squares))
+        return int(np.argmax(self.squares)) if self.scale_ratio > UNLIKE else None
 
 
 def smallest_positive(H):
-    """The smallest eigenvalue above rounding; None where there is none."""
+    """The smallest eigenvalue above 0; None where there is none.
+
+    How many there are is counted at unit diagonal, where scales cannot hide one; one that
+    rounding hides beside the largest is no larger than that rounding.
+    """
+    rounding = len(H) * np.finfo(np.float64).eps
+    scale = np.sqrt(np.diag(H))
+    scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    correlations = np.linalg.eigvalsh(scale[:, None] * H * scale)
+    rank = int((correlations > rounding * correlations[-1]).sum())
     curvatures = np.linalg.eigvalsh(H)
-    above = curvatures[curvatures > len(H) * np.finfo(np.float64).eps * curvatures[-1]]
-    return float(above[0]) if len(above) else None
+    return float(max(curvatures[-rank], rounding * curvatures[-1])) if rank else None

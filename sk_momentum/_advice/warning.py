@@ -34,8 +34,7 @@ def warning_of(facts):
         return f"{who} stalled after {n}. {advice.text}", ConvergenceWarning
     if facts.status == "plateau":
         return (
-            f"{who}: the loss never fell below where it started in {n}; the coefficients are "
-            f"those of the start. {advice.text}"
+            f"{who} found nothing better than its start in {n}, and gives it back. {advice.text}"
         ), ConvergenceWarning
     return (
         f"{who} did not converge in max_iter={facts.settings.max_iter} epochs: {too_much(facts)}. "
@@ -47,7 +46,7 @@ def too_much(facts):
     """What `tol` compares with what."""
     tol = f"tol={facts.tol:g}"
     if facts.minibatch:
-        return f"the loss has not yet stood still, within {tol} times the null model's"
+        return f"the loss was still falling by more than {tol} times the null model's"
     norm, goal = facts.norm[-1], facts.tol * facts.unit
     if norm <= goal:
         return f"the gradient norm is within {tol} of the null model's, but the loss still falls"

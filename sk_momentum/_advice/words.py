@@ -16,14 +16,16 @@ def counted(n, what="epoch"):
 
 
 def differing(facts, params):
-    """The parameters whose values are not those of the fit."""
-    return {n: v for n, v in params.items() if getattr(facts.settings, n) != v}
+    """The parameters whose values are not those of the fit, the two knobs first."""
+    ordered = sorted(params.items(), key=lambda item: item[0] not in ("learning_rate", "momentum"))
+    return {n: v for n, v in ordered if getattr(facts.settings, n) != v}
 
 
 def spelled(facts, params):
     """Set this and that: what differs from what the fit had."""
     changed = differing(facts, params)
-    verb = "try" if list(changed) == ["learning_rate"] else "set"
+    number = list(changed) == ["learning_rate"] and changed["learning_rate"] != "auto"
+    verb = "try" if number else "set"
     return f"{verb} " + " and ".join(f"{name}={value!r}" for name, value in changed.items())
 
 

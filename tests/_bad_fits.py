@@ -26,11 +26,11 @@ BUDGETS = (20, 30, 60, 100, 200, 300, 500, 1000)
 # better, by more than the second one.
 CLOSE = 1e-2
 EQUAL = 1e-6
+NUMBER = "the number alone"
 SETTING = re.compile(r"(\w+)=('[^']*'|[-+.\w]+)")
-REMEDY = re.compile(
-    r"\b(?:set|try) ((?:\w+=(?:'[^']*'|[-+.\w]+?)(?: and )?)+)(?=[,;:.]? |[,;:.]?$)"
-)
-FINER = {"tol": 1e-8, "max_iter": 20_000, "preconditioner": "auto", "schedule": "constant"}
+VALUE = r"\w+=(?:'[^']*'|[-+.\w]+?)"
+REMEDY = re.compile(rf"\b(?:set|try) ({VALUE}(?: and {VALUE})*)(?=[,;:.]? |[,;:.]?$)")
+FINER = {"tol": 1e-6, "max_iter": 3000, "preconditioner": "auto", "schedule": "constant"}
 FINER |= {"learning_rate": "auto", "momentum": "auto", "batch_size": None, "average": False}
 
 
@@ -165,6 +165,12 @@ def valued(text):
     return int(text) if re.fullmatch(r"\d+", text) else float(text)
 
 
+def number_to_try(message):
+    """What the warning offers as a number, all else as it is; None where it offers none."""
+    found = re.findall(r"as they are, try learning_rate=([-+.\w]+),", message)
+    return float(found[0]) if found else None
+
+
 def given_back(model):
     """F at the coefficients."""
     return float(model.loss_history_[model.best_iter_])
@@ -195,9 +201,11 @@ def followed(bad, params):
 
 
 def advice_of(bad):
-    """Three remedies: of the warning, of diagnose with the rows, of diagnose without."""
-    return {
+    """The remedies of the warning, of diagnose with the rows and without, and a number alone."""
+    remedies = {
         "warning": params_of(bad.message),
         "diagnose(model, X, y)": diagnose(bad.model, bad.X, bad.y).params,
         "diagnose(model)": diagnose(bad.model).params,
     }
+    number = number_to_try(bad.message)
+    return remedies if number is None else {**remedies, NUMBER: {"learning_rate": number}}
