@@ -1,7 +1,6 @@
 """One adviser: warnings say what diagnose says, and what they say, followed, converges."""
 
 import re
-import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -18,12 +17,11 @@ from _bad_fits import (
     params_of,
 )
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem, raw_table, scaled_table
+from _zoo import warned
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
 
 from sk_momentum import (
-    MomentumGridSearchCV,
     MomentumLinearRegressor,
     MomentumLogisticClassifier,
     diagnose,
@@ -33,17 +31,6 @@ from sk_momentum._advice.advise import advise
 from sk_momentum._advice.facts import Facts
 from sk_momentum._advice.warning import is_due, warning_of
 from sk_momentum._record import record_of
-
-
-def warned(model, X, y, **fit_params):
-    """The fitted model and its only warning."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(X, y, **fit_params)
-    assert len(caught) == 1, [str(w.message) for w in caught]
-    assert issubclass(caught[0].category, ConvergenceWarning)
-    return model, str(caught[0].message)
-
 
 # ------------------------------------------------------------------- the law, on fits drawn
 
@@ -118,39 +105,6 @@ def test_a_sparse_multinomial_model_is_diagnosed_as_the_dense_one():
     model, _ = fitted(MomentumLinearRegressor(1e-9, 0.5, max_iter=20), X, y)
     before = diagnose(model, X, y)
     assert diagnose(model.sparsify(), X, y) == before
-
-
-# ------------------------------------------------------------------- smoothness_
-
-
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
-@pytest.mark.parametrize("batch_size", [None, 16])
-@pytest.mark.parametrize("preconditioner", [None, "diagonal", "full"])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_smoothness_is_what_the_stable_limit_hangs_on(loss, preconditioner, batch_size, kind):
-    X, y = problem(loss)
-    settings = {"momentum_type": kind, "preconditioner": preconditioner, "batch_size": batch_size}
-    model = estimator_class(loss)(1e-4, 0.6, max_iter=3, tol=None, **settings).fit(X, y)
-    factor = {"heavy_ball": 3.2, "nesterov": 3.2 / 2.2, "ema": 3.2 / 0.4}[kind]
-    np.testing.assert_allclose(stable_learning_rate(model, X, y), factor / model.smoothness_)
-
-
-def test_smoothness_is_not_a_number_where_no_step_depends_on_it():
-    X, y = scaled_table("breast_cancer")
-    assert np.isnan(MomentumLogisticClassifier().fit(X, y).smoothness_)
-    l1 = MomentumLogisticClassifier(alpha=0.01, l1_ratio=1.0).fit(X, y)
-    assert l1.smoothness_ == 1.0
-    assert np.isnan(MomentumLogisticClassifier(0.1, 0.5).partial_fit(X, y, [0, 1]).smoothness_)
-
-
-def test_smoothness_with_weights_is_that_of_repeated_rows():
-    X, y = scaled_table("wine")
-    weights = np.arange(len(y)) % 3
-    settings = {"learning_rate": 0.1, "momentum": 0.5, "tol": None, "max_iter": 2}
-    weighted = MomentumLogisticClassifier(**settings).fit(X, y, weights)
-    X, y = np.repeat(X, weights, axis=0), np.repeat(y, weights)
-    repeated = MomentumLogisticClassifier(**settings).fit(X, y)
-    np.testing.assert_allclose(weighted.smoothness_, repeated.smoothness_, rtol=1e-9)
 
 
 # ------------------------------------------------------------------- what is said
@@ -355,57 +309,3 @@ def test_plane_search_explains_knobs_beyond_their_ranges():
     model.history_["learning_rate"][3], model.history_["momentum"][4] = -0.25, 150.0
     assert "a learning rate of -0.25" in diagnose(model).advice
     assert "a momentum of 1.5e+02" in diagnose(model).advice
-
-
-# ------------------------------------------------------------------- errors, searches
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("momentum", -0.1), ("momentum", 1.5), ("momentum", np.nan), ("learning_rate", -1.0)]
-    + [("alpha", -1.0), ("momentum_type", "polyak"), ("batch_size", 0)],
-)
-def test_stable_learning_rate_names_what_is_out_of_range(name, value):
-    X, y = scaled_table("wine")
-    settings = {"learning_rate": 0.1, "momentum": 0.5, name: value}
-    with pytest.raises(ValueError, match=f"'{name}' parameter"):
-        stable_learning_rate(MomentumLogisticClassifier(**settings), X, y)
-
-
-def test_a_search_over_knobs_that_auto_makes_needless():
-    """Alpha alone is left to search, on auto: a fraction of the fits, and as good a score."""
-    X, y = raw_table("breast_cancer")
-    X = StandardScaler().fit_transform(X)
-    grid = {
-        "learning_rate": [1e-4, 1e-3],
-        "momentum": [0.0, 0.5],
-        "alpha": [1e-3, 1e-2, 1e-1],
-    }
-    search = MomentumGridSearchCV(
-        MomentumLogisticClassifier(max_iter=30), grid, cv=3, scoring="neg_log_loss"
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        search.fit(X, y)
-    for rows in ((), (X, y)):
-        params = diagnose(search, *rows).params
-        assert set(params["param_grid"]) == {"alpha"}
-        assert params["estimator__learning_rate"] == params["estimator__momentum"] == "auto"
-        assert "estimator__max_iter" not in params
-        again = clone(search).set_params(**params).fit(X, y)
-        assert again.best_score_ > search.best_score_
-
-
-def test_the_warning_of_a_search_says_what_to_set():
-    X, y = scaled_table("wine")
-    grid = {"learning_rate": [1e-4, 1e6], "momentum": [0.5]}
-    search, said = warned(
-        MomentumGridSearchCV(MomentumLogisticClassifier(max_iter=20), grid, cv=3), X, y
-    )
-    assert "1 of 2 candidates diverged (3 of 6 fits), all with learning_rate >= 1e+06" in said
-    assert "1 of 2 candidates did not converge (3 of 6 fits)" in said
-    assert "set learning_rate='auto' and momentum='auto'" in said
-    search, said = warned(
-        MomentumGridSearchCV(MomentumLogisticClassifier(max_iter=2), {"alpha": [0.1]}, cv=3), X, y
-    )
-    assert "raise max_iter" in said
