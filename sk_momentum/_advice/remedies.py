@@ -16,7 +16,7 @@ from .rates import (
     rounded_down,
     rounded_up,
 )
-from .verdict import BOTH_AUTO, FOR_SCALES, QUICK, SLOW_SHARE, changes
+from .verdict import BOTH_AUTO, FOR_SCALES, QUICK, QUICK_QUADRATIC, SLOW_SHARE, changes
 from .words import beside_limit, counted, number_to_try, spelled, too_small, unlike
 
 # The momenta among which one is advised, where theory says how fast each of them is.
@@ -71,7 +71,10 @@ def both_auto(facts):
     params = {"batch_size": None} if facts.minibatch else {}
     params |= BOTH_AUTO if facts.settings.preconditioner == "full" else FOR_SCALES
     params = plainly(facts, params)
-    enough, epochs = (QUICK, ENOUGH_SEARCHES) if not facts.has_l1 else (l1_epochs(facts),) * 2
+    enough = QUICK_QUADRATIC if facts.quadratic and facts.small else QUICK
+    epochs = ENOUGH_SEARCHES
+    if facts.has_l1:
+        enough = epochs = l1_epochs(facts)
     if facts.settings.max_iter < enough:
         params["max_iter"] = epochs
     return params
@@ -210,7 +213,11 @@ def for_epochs(facts):
     params = knobs(facts)
     if not changes(facts, {n: v for n, v in params.items() if n != "max_iter"}):
         params["max_iter"] = max(params.get("max_iter", 0), more_epochs(facts, needed))
-    return f"{cause}: {spelled(facts, params)}.{unlike(facts)}", params
+    number = ""
+    if facts.quadratic and facts.limit is not None and facts.learning_rate > facts.limit:
+        # It has not risen yet, but will.
+        cause, number = beside_limit(facts), number_to_try(facts, params)
+    return f"{cause}: {spelled(facts, params)}.{unlike(facts)}{number}", params
 
 
 def more_epochs(facts, needed):

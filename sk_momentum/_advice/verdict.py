@@ -1,5 +1,7 @@
 """The verdict that the facts of a fit amount to."""
 
+import numpy as np
+
 from .rates import damping
 
 # Rises of the loss beside its falls, in the second half of a fit, from which on it oscillates.
@@ -15,8 +17,8 @@ STEEP = 0.03
 SLOW_SHARE = 0.25
 # Up to so many times the epochs that a fit may take, more of them are the remedy.
 MORE_EPOCHS = 10
-# Plane search in the full geometry took 2 to 20 epochs on all tables of the benchmark.
-QUICK = 25
+# Plane search in the full geometry took up to 3 epochs on squared errors, 20 on log-losses.
+QUICK_QUADRATIC, QUICK = 5, 25
 BOTH_AUTO = {"learning_rate": "auto", "momentum": "auto"}
 FOR_SCALES = {"preconditioner": "auto", **BOTH_AUTO}
 
@@ -83,7 +85,8 @@ def judge_full_batch(facts):
         return "limited by conditioning"
     needed = facts.epochs_needed
     horizon = MORE_EPOCHS * (facts.budget if facts.smoothness else facts.epochs)
-    if not scales or (needed is not None and needed <= horizon):
+    well_conditioned = (facts.accelerated_epochs or np.inf) <= facts.budget
+    if not scales or well_conditioned or (needed is not None and needed <= horizon):
         return "too few epochs"
     if facts.fixed and facts.smoothness is None:
         return "too slow"
