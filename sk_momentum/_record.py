@@ -71,17 +71,18 @@ def kept_of(outcome, objective, batch_size, *, alpha, held_out=False):
     -------
     Kept
     """
-    separable = False
+    separable = outcome.reason == "separable"
     if alpha == 0 and not objective.loss.is_quadratic:
         # A row of loss below log 2 is classified rightly, and s_i loss_i is at most their mean.
         lowest = outcome.history["loss"][outcome.best_iter]
-        separable = bool(lowest < objective.s.min() * np.log(2))
+        separable |= bool(lowest < objective.s.min() * np.log(2))
     return Kept(
         null_norm=outcome.null_norm,
         steps=-(-objective.design.n_rows // batch_size),
         held_out=held_out,
         separable=separable,
-        stalled_column=outcome.stalled_column,
+        reason=outcome.reason,
+        column=outcome.column,
     )
 
 

@@ -279,7 +279,8 @@ def test_a_stalled_fit_names_the_column_and_the_remedy(column, dtype):
     model.feature_names_in_ = np.array([f"c{j}" for j in range(X.shape[1])], dtype=object)
     # As a descent that rounding ended leaves it.
     model.status_ = "stalled"
-    model._state["kept"] = model._state["kept"]._replace(stalled_column=column)
+    reason = "rounding" if dtype == np.float64 else "dtype"
+    model._state["kept"] = model._state["kept"]._replace(column=column, reason=reason)
     record = record_of(model)
     assert is_due(record, resumed=False)
     said, category = warning_of(Facts(record))
@@ -289,7 +290,7 @@ def test_a_stalled_fit_names_the_column_and_the_remedy(column, dtype):
     assert diagnosis.advice in said
     assert ("column 1 ('c1')" in said) == (column == 1)
     assert ("float64" in said) == (dtype == np.float32)
-    assert "StandardScaler" in said
+    assert "mean" in said or "StandardScaler" in said
 
 
 def test_a_warning_is_the_short_form_of_the_diagnosis():

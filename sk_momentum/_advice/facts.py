@@ -38,15 +38,18 @@ class Kept(NamedTuple):
         Whether rows were held out of those given.
     separable : bool
         Whether, without a penalty, every row is classified rightly: no optimum exists.
-    stalled_column : int or None
-        The column whose products lost the digits that `tol` needs.
+    reason : {"rounding", "dtype", "separable"} or None
+        Why a descent stalled.
+    column : int or None
+        The column in which most of the gradient lay then.
     """
 
     null_norm: float
     steps: int
     held_out: bool = False
     separable: bool = False
-    stalled_column: int | None = None
+    reason: str | None = None
+    column: int | None = None
 
 
 @dataclass(frozen=True)

@@ -237,18 +237,19 @@ def for_early_stopped(facts):
 
 def for_stalled(facts):
     """Digits, or the columns that cost them."""
-    column = facts.record.kept.stalled_column
-    digits = "" if facts.record.dtype == np.float64 else ", or give X as float64"
-    if column is None:
-        where = "the columns leave no digits for a smaller gradient"
-        what = "centre and scale them (StandardScaler does)"
-    else:
-        where = f"{facts.name_of(column)} lies so far from 0 beside its spread, or is so large, "
-        where += "that its products lose the digits that tol needs"
-        what = "subtract its mean and scale it (StandardScaler does)"
-    params = dict(FOR_SCALES) if facts.raw else {}
-    setting = f" and {spelled(facts, params)}" if changes(facts, params) else ""
-    return f"Rounding ended the fit: {where}. To go on, {what}{digits}{setting}.", params
+    kept = facts.record.kept
+    column = "" if kept.column is None else f", most of all in {facts.name_of(kept.column)}"
+    if kept.reason == "dtype":
+        return (
+            f"Coefficients of {np.dtype(facts.record.dtype).name} are too coarse for the "
+            f"optimum{column}: give X as float64, or subtract the column's mean."
+        ), {}
+    digits = "" if facts.record.dtype == np.float64 else " give X as float64,"
+    return (
+        "No step lowers the loss any more, but rounding hides whether it is the optimum for "
+        f"tol={facts.tol:g}{column}:{digits} drop columns that nearly repeat others, centre and "
+        "scale columns far from 0 (StandardScaler does), set a larger alpha, or a larger tol."
+    ), {}
 
 
 def for_no_optimum(facts):

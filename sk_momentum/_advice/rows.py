@@ -49,7 +49,7 @@ class RowFacts:
             return None
         if self.geometry.name == "diagonal":
             return smallest_positive(self._scaled(self.geometry.inverse[0, 0]))
-        lifted = np.append(self.bound.center, float(self.bound.fit_intercept))
+        lifted = np.append(self.means, float(self.bound.fit_intercept))
         H = self.bound.c * np.outer(lifted, lifted)
         H[: self.bound.n_features, : self.bound.n_features] += self._hessian
         return smallest_positive(H)
@@ -75,7 +75,12 @@ class RowFacts:
     @cached_property
     def squares(self):
         """The mean square of every column, whose root is its scale beside 0."""
-        return self.bound.variances + np.square(self.bound.center)
+        return self.bound.variances + np.square(self.means)
+
+    @property
+    def means(self):
+        """The columns' means as they come; zeros without an intercept."""
+        return self.bound.origin + self.bound.center
 
     @cached_property
     def scale_ratio(self):
