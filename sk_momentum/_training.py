@@ -106,7 +106,9 @@ def prepare_again(model, X, y, sample_weight=None):
     Prepared
     """
     model = copy(model)
-    rows = validate_rows(model, X, y, sample_weight, reset=False, new_targets=False)
+    # Rows that a warm start went on with may lack some of the classes.
+    new = not model.warm_start
+    rows = validate_rows(model, X, y, sample_weight, reset=False, new_targets=new)
     if model._state["kept"].held_out:
         rows, _ = hold_out(
             rows,
