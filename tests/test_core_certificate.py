@@ -16,7 +16,7 @@ SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
 OTHERS = [loss for loss in LOSSES if not loss.is_quadratic]
 
 
-def optimum(objective, steps=3000):
+def optimum(objective, steps=600):
     """By the accelerated method in the diagonal geometry."""
     geometry = Diagonal(objective)
     m = len(geometry.l2)
@@ -59,7 +59,9 @@ def test_the_gap_near_an_optimum(loss):
         local = objective.local(objective.all_margins(theta))
         for known in (None, local):
             gap = remaining_gap(objective, Diagonal(objective), theta, G, known)
-            np.testing.assert_allclose(gap, F - F_best, rtol=0.2 if l1_ratio else 1e-2)
+            # What classes share is not free of a penalty that is not the same for all of them.
+            coupled = l1_ratio and change.shape[1] > 1 and not loss.is_quadratic
+            np.testing.assert_allclose(gap, F - F_best, rtol=0.2 if coupled else 1e-2)
         np.testing.assert_array_equal(G, given)
         if l1_ratio:
             assert (best == 0).any()
@@ -69,7 +71,7 @@ def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):
     """Evenly spread, as many a column as are asked for; nearly the same gap."""
     loss = OTHERS[0]
     objective = make(loss, n=900, d=3, alphas=(0.1,))
-    theta = optimum(objective, 500) + 1e-2 * some_theta(objective)
+    theta = optimum(objective) + 1e-2 * some_theta(objective)
     G = objective.evaluate(theta)[1]
     exact = remaining_gap(objective, Diagonal(objective), theta, G, None)
     sampled = []
@@ -214,7 +216,7 @@ def test_a_second_pass_knows_the_same_matrix():
     np.testing.assert_allclose(found @ H, G, rtol=1e-6)
 
 
-def stopping(m=2):
+def stopping(m=2, **changes):
     return Stopping(
         n_candidates=m,
         null_loss=2.0,
@@ -227,6 +229,7 @@ def stopping(m=2):
         early_stopping=False,
         patience_steps=np.full(m, 3.0),
         steps_per_epoch=10,
+        **changes,
     )
 
 
@@ -241,6 +244,15 @@ def test_an_exhausted_search_is_converged_only_within_tol():
     norms = np.array([0.4, 0.4 * (1 + 1e-9), 9.0])
     status = rules.check(np.ones(3), norms, None, exhausted=np.array([True, True, False]))
     assert list(status) == ["converged", "stalled", None]
+
+
+def test_an_exhausted_search_need_not_reach_the_gap_that_the_curvature_asks_for():
+    """That is beyond rounding; tol of the null model's norm is not."""
+    norms = np.array([0.3, 0.3, 0.5, 0.009])
+    exhausted = np.array([True, False, True, False])
+    rules = stopping(4, follows_curvature=True)
+    status = rules.check(np.ones(4), norms, None, exhausted=exhausted)
+    assert list(status) == ["converged", None, "stalled", "converged"]
 
 
 def test_a_refused_claim_asks_for_a_smaller_gradient():

@@ -17,13 +17,14 @@ class Scripted(Rule):
     """Goes to the points of a path of shape (steps, m, k, p), whatever the gradient says."""
 
     def __init__(self, path, momentum=0.5):
-        self.path, self.steps, self.goals = path, 0, []
+        self.path, self.steps, self.goals, self.came = path, 0, [], []
         self.momentum = np.full(path.shape[1], momentum)
 
     def init(self, theta):
         self.count = np.zeros(len(theta))
 
     def step(self, theta, G, eta):
+        self.came.append(theta.copy())
         theta[...] = self.path[self.steps]
         self.steps += 1
         self.goals.append(np.copy(self.goal))
@@ -93,6 +94,9 @@ def test_an_epoch_is_a_row_of_the_history():
     assert 100 <= since[0] < 110
     assert (outcome.status, outcome.n_iter, outcome.best_iter) == ("max_iter", 40, 40)
     np.testing.assert_array_equal(outcome.theta, path[-1])
+    # Full batches need the gradient, whether its norm is asked for or not.
+    plain = go(factors, schedule="invscaling", gradient_norms=False)[0]
+    np.testing.assert_array_equal(plain.history["gradient_norm"], history["gradient_norm"])
 
 
 @pytest.mark.parametrize("best", [0, 1, 3])
@@ -164,6 +168,16 @@ def test_the_mean_of_the_iterates_is_what_counts():
     np.testing.assert_allclose(outcome.theta, means[-1], rtol=1e-13)
     np.testing.assert_array_equal(outcome.state["iterate"], path[-1])
     assert outcome.state["averaged"] == 3
+    rule = Scripted(path[:, None])
+    second, *_ = go(
+        factors, rule=rule, theta=means[-1][None].copy(), state=outcome.state, average=True
+    )
+    np.testing.assert_array_equal(rule.came[0][0], path[-1])
+    np.testing.assert_allclose(second.theta, path[[1, 2, 3, 0, 1, 2]].mean(axis=0), rtol=1e-12)
+    # Without the mean what is carried on is what was given back.
+    rule = Scripted(path[:, None])
+    go(factors, rule=rule, theta=means[-1][None].copy(), state=outcome.state)
+    np.testing.assert_array_equal(rule.came[0][0], means[-1])
     mean = Mean(np.zeros(2))
     for value in ([2.0, 4.0], [4.0, 0.0]):
         mean.add(np.array(value))

@@ -210,6 +210,16 @@ def test_a_column_without_variance_stays_out(kind):
     np.testing.assert_allclose(U[..., [0, 1, 3, 4, 5]], u, rtol=1e-9)
 
 
+@pytest.mark.parametrize("kind", [Diagonal, ColumnScales, Full])
+def test_nothing_in_the_columns_at_all(kind):
+    """No variance and no penalty: the intercept alone moves, without a warning."""
+    objective = make(LOSSES[0], X=np.full((90, 3), 0.1), alphas=(0.0, 0.2))
+    G = some_theta(objective, 2)
+    U = kind(objective).direction(G)
+    np.testing.assert_array_equal(U[..., :3], 0.0)
+    np.testing.assert_allclose(U[..., 3], G[..., 3] / objective.loss.curvature_bound)
+
+
 def test_columns_on_one_scale_keep_it():
     """Within a factor of four P is a multiple of I, if there is a penalty; else it is diag(H)."""
     loss = next(loss for loss in LOSSES if not loss.is_quadratic)

@@ -111,7 +111,8 @@ def test_which_rule_and_which_geometry():
             np.testing.assert_array_equal(rates, 1.0)
             assert type(knobs(geometry, 0.1, "auto")[0]) is Accelerated
             assert type(knobs(geometry, "auto", "auto", batch_size=5)[0]) is FixedMomentum
-    assert type(make_geometry(None, small[0.0], both_auto=True)) is Identity
+    for objective in (small[0.0], wide[0.0]):
+        assert type(make_geometry(None, objective, both_auto=True)) is Identity
     assert type(make_geometry("full", small[0.0], both_auto=False)) is Full
     assert choose_preconditioner(small[0.0], full_batch=True) == "full"
     assert choose_preconditioner(small[0.0], full_batch=False) == "diagonal"

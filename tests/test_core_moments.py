@@ -39,8 +39,13 @@ def test_moments_are_their_definition(container, centered, small):
     moments = Moments(make_design(container(X)), s, centered=centered)
     moments.small = small
     center, gram = plain_moments(X, s, centered)
-    np.testing.assert_allclose(moments.center, center, rtol=1e-12)
-    np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=1e-11)
+    for found_center, variances in (
+        moments.scales,  # before any Gram matrix was made
+        (moments.center, moments.variances),
+        moments.scales,
+    ):
+        np.testing.assert_allclose(found_center, center, rtol=1e-12)
+        np.testing.assert_allclose(variances, np.diag(gram), rtol=1e-11)
     np.testing.assert_allclose(moments.gram, gram, rtol=1e-10, atol=1e-12)
     v = np.random.default_rng(0).standard_normal(D)
     np.testing.assert_allclose(moments.product(v), gram @ v, rtol=1e-10)

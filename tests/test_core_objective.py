@@ -248,6 +248,28 @@ def test_rounding_is_that_of_the_terms_that_cancel():
     assert coarse[0] == pytest.approx(2 * np.finfo("f4").eps)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("container", ["dense", "sparse"])
+def test_the_curvature_along_what_two_nearly_equal_columns_differ_in(container, fit_intercept):
+    """Moments cancel to nothing there; the rows know it. Two candidates, one of them harmless."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    X, rng = table(), np.random.default_rng(0)
+    X[:, 1] = X[:, 0] + 1e-9 * rng.standard_normal(len(X))
+    objective = make(
+        loss, container, X=X, kind=QuadraticObjective, fit_intercept=fit_intercept, alphas=(0, 0)
+    )
+    theta = some_theta(objective, 2)
+    steps = np.stack([some_theta(objective, 2, seed=seed) for seed in (5, 6)], axis=1)
+    steps[0] = 0.0
+    steps[0, 0, :, 0], steps[0, 0, :, 1] = [1.0, -1.0, 2.0], [-1.0, 1.0, -2.0]
+    steps[0, 1, :, 2] = 1e-9
+    hessian = objective.along(objective.local(objective.all_margins(theta)), steps)[1]
+    wide = [array.astype(np.longdouble) for array in (X, steps, objective.s)]
+    D = wide[1][..., :4] @ wide[0].T + (wide[1][..., 4:] if fit_intercept else 0)
+    expected = ((D[:, :, None] * D[:, None]) * wide[2]).sum(axis=(3, 4)).astype(float)
+    np.testing.assert_allclose(hessian, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_are_repetitions(loss):
     """A row of weight 3 is the row three times."""

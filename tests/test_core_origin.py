@@ -7,6 +7,7 @@ from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weight
 from sk_momentum import _design
 from sk_momentum._design import make_design
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._moments import Moments
 from sk_momentum._objective import Objective, QuadraticObjective
 from sk_momentum._origin import FAR, Origin, choose_origin
 from sk_momentum._penalty import ElasticNet
@@ -139,6 +140,19 @@ def test_products_batches_and_moments_are_of_the_rows_about_the_origin(container
             np.testing.assert_array_equal(targets, R[:, rows[a:b]])
             a = b
         assert a == 90
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_column_that_varies_by_its_rounding_is_constant(container):
+    """0.1 + 0.2 and 0.3 are one value, wherever the rows are taken about."""
+    X, s = table(90, D), weights(90)
+    X[:, 1] = np.where(np.arange(90) % 2, 0.1 + 0.2, 0.3)
+    for origin in (None, np.array([0.0, 0.3, 0.0, 0.0])):
+        for small in (True, False):
+            moments = Moments(make_design(CONTAINERS[container](X), origin), s, centered=True)
+            moments.small = small
+            assert moments.variances[1] == moments.scales[1][1] == 0.0
+            assert (moments.variances[[0, 2, 3]] > 0).all()
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

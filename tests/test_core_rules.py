@@ -9,6 +9,7 @@ from sk_momentum._momentum import (
     MOMENTUM_TYPES,
     Accelerated,
     FixedMomentum,
+    Guarded,
     stable_limit,
     steady_state_factor,
 )
@@ -142,3 +143,36 @@ def test_accelerated_is_the_sequence_with_restarts(geometry, l1_ratio):
     rule.keep(kept)
     np.testing.assert_array_equal(rule.may_restart, may[kept])
     np.testing.assert_array_equal(rule.state["t"], t[kept])
+
+
+@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
+def test_a_step_that_is_not_finite_is_undone_and_the_next_is_a_first(momentum_type):
+    """Where a single coefficient is not; what came before it stays, its velocity does not."""
+    objective = make(LOSSES[0], alphas=(0.1,))
+    metric = Identity(objective)
+    rules = [
+        FixedMomentum(metric, momentum_type=momentum_type, momentum=np.array([0.9]))
+        for _ in range(2)
+    ]
+    guarded, eta = Guarded(rules[0]), rates(0.1)
+    theta, good = some_theta(objective), some_theta(objective, seed=2)
+    guarded.init(theta)
+    guarded.step(theta, good.copy(), eta)
+    before, bad = theta.copy(), good.copy()
+    bad[0, 0, 2] = np.inf
+    with np.errstate(invalid="ignore"):
+        guarded.step(theta, bad, eta)
+    np.testing.assert_array_equal(theta, before)
+    assert guarded.undone == 1
+    fresh = theta.copy()
+    rules[1].init(fresh)
+    for _ in range(3):
+        guarded.step(theta, good.copy(), eta)
+        rules[1].step(fresh, good.copy(), eta)
+    np.testing.assert_array_equal(theta, fresh)
+    assert (theta != before).all()
+    assert guarded.undone == 1
+    np.testing.assert_array_equal(guarded.momentum, 0.9)
+    np.testing.assert_array_equal(guarded.state["velocity"], rules[1].state["velocity"])
+    guarded.state = {"velocity": 0 * fresh}
+    assert not rules[0].velocity.any()
