@@ -298,7 +298,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             if np.array_equal(objective.released(exact[None]), theta):
                 return exact[None].copy()
         theta = objective.taken(theta)
-        return geometry.reachable(theta) if geometry.starts_at_null else theta
+        return geometry.reachable(theta)
 
     def _resumable(self, rule, geometry):
         """The state of the last call; without the rule's where that was of another kind."""

@@ -86,9 +86,11 @@ def _square_of_bound(bound, G, l2, free):
     d = bound.n_features
     G_w = G[:, :d] - bound.center * G[:, -1:] if bound.fit_intercept else G[:, :d]
     square = np.square(G[:, -1]).sum() / bound.c if bound.fit_intercept else 0.0
-    H = bound.c * bound.moments.gram + l2 * np.eye(d)
-    alike = np.all(free == free[0])
-    for outputs in [slice(None)] if alike else [slice(c, c + 1) for c in range(len(G))]:
-        own = free[outputs][0] & (bound.variances > 0)
-        square += inverse_root(H * np.outer(own, own)).squares(G_w[outputs]).sum()
+    if free.all():
+        root = bound.root(l2)
+        root = root if root.hidden is None else bound.root_from_rows(l2)
+        return square + root.squares(G_w).sum()
+    H = bound.matrix(l2)
+    for g, own in zip(G_w, free):
+        square += inverse_root(H * np.outer(own, own)).squares(g[None])[0]
     return square

@@ -51,6 +51,7 @@ class CurvatureBound:
 
     def __init__(self, objective):
         self.moments = objective.moments
+        self.design = objective.design
         self.n_rows = objective.design.n_rows
         self.origin = objective.design.origin
         self.c = objective.loss.curvature_bound
@@ -66,6 +67,28 @@ class CurvatureBound:
     def variances(self):
         """The diagonal of H / c at l2 = 0."""
         return self.moments.variances
+
+    def matrix(self, l2):
+        """H, without what no row tells from the intercept."""
+        seen = self.variances > 0
+        return self.c * self.moments.gram * np.outer(seen, seen) + l2 * np.diag(seen)
+
+    def root(self, l2):
+        """The root of H^-1."""
+        return inverse_root(self.matrix(l2))
+
+    def root_from_rows(self, l2):
+        """The root of H^-1 with the digits that a Gram matrix loses, in one more read.
+
+        A Gram matrix squares what the columns cancel to: along combinations of them that are
+        1e-8 of their size it is nothing but rounding.  In coordinates z = T'x in which it is
+        nearly the identity, T = S V with S H S = V E V', rows are multiplied out first and
+        squared then, and their Gram matrix has those digits (compare the second pass of
+        Cholesky QR; Yamamoto et al. 2015).
+        """
+        T = eigenbasis(self.matrix(l2))
+        gram = self.design.gram_in(self.moments.s, self.center, T)
+        return inverse_root_in(T, self.c * gram + l2 * (T.T @ T))
 
     def raw_smoothness(self):
         """Largest eigenvalue of c sum_i s_i (x_i, 1)(x_i, 1)', for coordinates (w, b).

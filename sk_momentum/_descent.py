@@ -245,14 +245,18 @@ class _Descent:
             self.theta = state["iterate"][None].copy()
 
     def _moved(self, arrays, before):
-        """A rule's state, with the candidate axis, about the origin of these rows."""
+        """A rule's state, with the candidate axis, about the origin of these rows.
+
+        Without what no step could change in columns that are constant by now.
+        """
         now, arrays = self.objective.origin, {k: v[None] for k, v in arrays.items()}
-        if now == before or not self.objective.fit_intercept:
-            return arrays
-        for name in arrays:
-            if arrays[name].shape == self.theta.shape:
+        for name, values in arrays.items():
+            if values.shape != self.theta.shape:
+                continue
+            if now != before and self.objective.fit_intercept:
                 point = name in self.rule.points
-                arrays[name] = now.shift(before.unshift(arrays[name], point=point), point=point)
+                values = now.shift(before.unshift(values, point=point), point=point)
+            arrays[name] = self.geometry.reachable(values)
         return arrays
 
     def _stopping_rules(self, n):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._curvature import Curvature, InverseRoot, eigenbasis, inverse_root, inverse_root_in
+from ._curvature import Curvature, InverseRoot
 from ._moments import SampledMoments
 from ._preconditioner import Centered, check_scales
 
@@ -22,9 +22,9 @@ class Full(Centered):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         seen = self.variances > 0
-        H = self.bound.c * objective.moments.gram * np.outer(seen, seen)
-        check_scales(np.diag(H) + self.l2[:, None] * seen, objective.design.dtype)
-        self._factor(lambda l2: inverse_root(H + l2 * np.diag(seen)))
+        diagonal = self.bound.c * self.variances + self.l2[:, None] * seen
+        check_scales(diagonal, objective.design.dtype)
+        self._factor(self.bound.root)
         self.refined = False
         # The re-weighted P of the candidates that have one.
         self.curvature = [None] * len(self.l2)
@@ -87,29 +87,14 @@ class Full(Centered):
         self._directed = None, None
 
     def forget(self, chosen):
-        """P = H again, the bound, for the candidates ``chosen``; from the rows a second time.
-
-        A Gram matrix squares what the columns cancel to: along combinations of them that are
-        1e-8 of their size it is nothing but rounding.  In coordinates z = T'x in which it is
-        nearly the identity, T = S V with S H S = V E V', rows are multiplied out first and
-        squared then, and their Gram matrix has those digits (compare the second pass of
-        Cholesky QR; Yamamoto et al. 2015).
-        """
+        """P = H again, the bound, for the candidates ``chosen``; from the rows a second time."""
         for i in np.flatnonzero(chosen):
             self.curvature[i] = None
         self._directed = None, None
         if self.refined or isinstance(self.objective.moments, SampledMoments):
             return
         self.refined = True
-        seen = self.variances > 0
-        H = self.bound.c * self.objective.moments.gram * np.outer(seen, seen)
-        self._factor(lambda l2: self._second_pass(H + l2 * np.diag(seen), l2))
-
-    def _second_pass(self, H, l2):
-        T = eigenbasis(H)
-        gram = self.objective.design.gram_in(self.bound.moments.s, self.center, T)
-        H = self.bound.c * gram + l2 * (T.T @ T)
-        return inverse_root_in(T, H)
+        self._factor(self.bound.root_from_rows)
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""

@@ -71,6 +71,10 @@ class Geometry:
         alone = (n - B) / (B * (n - 1))
         return together * self.smoothness + alone * self.row_smoothness()
 
+    def reachable(self, theta):
+        """theta without what no step can change: nothing is."""
+        return theta
+
     def forget(self, chosen):
         """Try another metric, where there is one: plane search found no step in this one."""
 
