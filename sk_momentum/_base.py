@@ -356,7 +356,18 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _margins(self, X):
         check_is_fitted(self)
         X = validate_table(self, X, reset=False)
+        if X.dtype == np.float32 and self._far_from_zero:
+            # In float32 x . w and b would cancel to less than the digits that a date leaves.
+            coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+            W = np.atleast_2d(coef).astype(np.float64)
+            Z = make_design(X, dtype=np.float64).forward_all(W).T + self.intercept_
+            return (Z[:, 0] if self.coef_.ndim == 1 else Z).astype(X.dtype)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+
+    @property
+    def _far_from_zero(self):
+        """Whether the rows fitted on had columns far from 0 beside their spread."""
+        return hasattr(self, "_state") and bool(self._state["descent"]["origin"].rows.any())
 
     def sparsify(self):
         """Turn `coef_` into a CSR matrix of shape (n_outputs, n_features).

@@ -123,6 +123,8 @@ class Objective:
         rounded = theta.copy()
         W = self.coefficients(theta).astype(self.dtype)
         self.coefficients(rounded)[...] = W
+        if self.fit_intercept and self.dtype != np.float64:
+            return self.origin.unshift_rounded(rounded, self.dtype)
         if self.fit_intercept:
             rounded = self.origin.unshift(rounded)
         return rounded.astype(self.dtype)

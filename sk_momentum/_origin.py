@@ -17,6 +17,9 @@ from scipy import sparse
 # |mean| over the standard deviation from which on a column is taken about an origin: 6 of 24
 # bits in float32.  Block by block that is one more pass through the cache.
 FAR = 64.0
+# Units in the last place of a coefficient that are tried for the sake of the intercept: 4e-6 of
+# it in float32, and the intercept some 60 times as exact.
+UNITS = 32
 # Rows that are looked at, spread over the table.
 FEW = 65
 
@@ -60,6 +63,26 @@ class Origin:
         theta = theta.copy()
         theta[..., -1] -= theta[..., :-1] @ self.rows - (self.targets if point else 0.0)
         return theta
+
+    def unshift_rounded(self, theta, dtype):
+        """`unshift` of theta (..., k, d + 1) whose coefficients are of a dtype, in that dtype.
+
+        b = b' - o . w is as large as o . w, and where o is a date its rounding may be as large as
+        what w does to the margins.  So w is moved by a few units in its last place, of the column
+        with the largest |o_j w_j|, to where b is nearly a number of the dtype: o_j times such a
+        unit walks through all remainders.
+        """
+        theta = self.unshift(theta)
+        if self.rows.any():
+            j = np.abs(theta[..., :-1] * self.rows).argmax(axis=-1)[..., None]
+            w = np.take_along_axis(theta, j, axis=-1)
+            units = np.array(sorted(range(-UNITS, UNITS + 1), key=abs))
+            tried = (w + units * np.spacing(w.astype(dtype))).astype(dtype).astype(np.float64)
+            b = theta[..., -1:] - self.rows[j] * (tried - w)
+            best = np.abs(b - b.astype(dtype)).argmin(axis=-1)[..., None]
+            np.put_along_axis(theta, j, np.take_along_axis(tried, best, axis=-1), axis=-1)
+            theta[..., -1:] = np.take_along_axis(b, best, axis=-1)
+        return theta.astype(dtype)
 
     def __eq__(self, other):
         return (
