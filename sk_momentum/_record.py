@@ -114,10 +114,15 @@ def is_cheap(objective, n_iter):
 
 def warn_of(model, training):
     """Warn, once, if the outcome of an estimator's own `Training` calls for it."""
-    record = record_of(model)
-    if not is_due(record, resumed=training.resumed):
+    if not is_due(
+        model.status_,
+        separable=model._state["kept"].separable,
+        tol=model.tol,
+        gave_back_start=model.best_iter_ == 0 and not training.resumed,
+    ):
         return
-    message, category = warning_of(Facts(record, RowFacts(training.geometry, training.batch_size)))
+    rows = RowFacts(training.geometry, training.batch_size)
+    message, category = warning_of(Facts(record_of(model), rows))
     # warn_of <- fit <- all_or_nothing <- fit_context <- the caller
     warnings.warn(message, category, stacklevel=5)
 

@@ -281,9 +281,8 @@ def test_a_stalled_fit_names_the_column_and_the_remedy(column, dtype):
     model.status_ = "stalled"
     reason = "rounding" if dtype == np.float64 else "dtype"
     model._state["kept"] = model._state["kept"]._replace(column=column, reason=reason)
-    record = record_of(model)
-    assert is_due(record, resumed=False)
-    said, category = warning_of(Facts(record))
+    assert is_due("stalled", separable=False, tol=None, gave_back_start=False)
+    said, category = warning_of(Facts(record_of(model)))
     assert category is ConvergenceWarning
     diagnosis = diagnose(model)
     assert diagnosis.verdict == "stalled"

@@ -7,15 +7,13 @@ from .advise import advise
 from .words import beside_limit, counted, number_to_try
 
 
-def is_due(record, *, resumed):
-    """Whether a fit calls for a warning: cheap, and asked for every fit."""
-    if record.status in ("diverged", "stalled"):
+def is_due(status, *, separable, tol, gave_back_start):
+    """Whether a fit calls for a warning: asked for every fit, before anything is looked into."""
+    if status in ("diverged", "stalled"):
         return True
-    if record.kept.separable:
-        return bool(record.settings.tol)
-    if record.status == "plateau":
-        return record.best_iter == 0 and not resumed
-    return record.status == "max_iter" and bool(record.settings.tol)
+    if status == "plateau" and gave_back_start:
+        return True
+    return bool(tol) and (separable or status == "max_iter")
 
 
 def warning_of(facts):

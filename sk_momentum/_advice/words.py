@@ -8,6 +8,8 @@ from .verdict import damps_slowly
 # Where a column's mean square is so many times that of most, steps small enough for it do not
 # move the others at all: no number is worth trying.
 HOPELESS = 1e10
+# The share of a swing that has to be left when a fit ends.
+DAMPED = 0.1
 
 
 def counted(n, what="epoch"):
@@ -96,6 +98,10 @@ def number_to_try(facts, params):
     if facts.advised is None or list(differing(facts, params)) == ["learning_rate"]:
         return ""
     if facts.odd_column is not None and facts.rows.scale_ratio > HOPELESS:
+        return ""
+    steps = facts.settings.max_iter * facts.record.kept.steps
+    if not facts.accelerated and damping(facts.momentum, DAMPED) > steps:
+        # Momentum would swing, and so would the loss, for as long as the fit may take.
         return ""
     return (
         " With the other settings as they are, try "
