@@ -14,8 +14,11 @@ import numpy as np
 from ._curvature import Curvature, inverse_root
 from ._full import COUPLED_PARAMETERS
 
-# Rows per column of the sample that a Hessian is taken from: off by (1/200)^1/2 in any direction.
+# Rows per column of the sample for a Hessian: off by (1/200)^1/2 in any direction.
 SAMPLE_ROWS = 200
+# A Newton step sets rows of a separable part ahead by 1, those of the rest back by next to
+# nothing.
+SET_AHEAD, SET_BACK = 0.5, 0.05
 
 
 def remaining_gap(objective, geometry, theta, G, local):
@@ -61,6 +64,30 @@ def remaining_gap(objective, geometry, theta, G, local):
         for i, g in enumerate(G)
     ]
     return 0.5 * np.array(squares)
+
+
+def has_no_optimum(objective, geometry, theta, G, local):
+    """Where F falls for ever, as far as margins can tell; of shape (m,).
+
+    Without a penalty a log-loss has no optimum where a direction sets no row back and some
+    ahead: theta itself, if it has all rows right; or where only some can be, the Newton step,
+    which on a loss that has become exp(-z) sets those rows ahead by 1 for ever, however small
+    the gradient is, and near an optimum sets none.
+    """
+    suspects = ~objective.bounded
+    if not suspects.any():
+        return suspects
+    least, _ = objective.least_and_most_ahead(theta)
+    separated = least > 0
+    k, p = objective.n_outputs, objective.n_parameters
+    if objective.design.gram_pays and k * p <= COUPLED_PARAMETERS:
+        local = objective.local(objective.all_margins(theta)) if local is None else local
+        for i in np.flatnonzero(suspects & ~separated):
+            metric = Curvature(objective, geometry.bound, local.W[i], 0.0)
+            step = -metric.direction(G[i])[None]
+            least, most = objective.least_and_most_ahead(step)
+            separated[i] = least[0] > -SET_BACK and most[0] > SET_AHEAD
+    return suspects & separated
 
 
 def loss_of_rounding(objective, geometry, theta, G):

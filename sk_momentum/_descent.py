@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._certificate import loss_of_rounding, remaining_gap
+from ._certificate import has_no_optimum, loss_of_rounding, remaining_gap
 from ._schedules import schedule_factor
 from ._stopping import PLATEAU_TIME_CONSTANTS, Stopping
 
@@ -20,7 +20,7 @@ BESIDE_ROUNDING = 4.0
 EPS = np.finfo(np.float64).eps
 # A gradient norm within tol may leave so many times tol of what was gained, by the Newton
 # decrement: half of 1e-3 at the default tol.
-GAP_LEFT = 5.0
+GAP_LEFT, GAP_SMALL = 5.0, 5e-4
 # Coefficients rounded to their dtype may cost so much of what was gained, or tol of it.
 SMALLEST_SHARE = 1e-4
 
@@ -392,7 +392,12 @@ class _Descent:
         if not self.geometry.measures_gap:
             local = self.rule.local if self.mean is None else None
             gap = remaining_gap(self.objective, self.geometry, self.point, self.G, local)
-            allowed = np.maximum(GAP_LEFT * self.plan.tol * gained + EPS * np.abs(self.F), 0)
+            # Where coefficients may become 0 the decrement is too rough for more than GAP_LEFT.
+            most = (
+                GAP_LEFT if self.objective.penalty.has_l1 else max(1.0, GAP_SMALL / self.plan.tol)
+            )
+            share = self.plan.tol * min(most, GAP_LEFT)
+            allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
             refused = claimed & (gap > allowed)
             if refused.any():
                 share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
@@ -413,7 +418,10 @@ class _Descent:
                 self.history.amend(self.active[coarse], loss=self.F[coarse])
         claimed = status == "converged"
         if claimed.any():
-            unbounded = claimed & self.objective.separated(self.point)
+            local = self.rule.local if self.mean is None else None
+            unbounded = claimed & has_no_optimum(
+                self.objective, self.geometry, self.point, self.G, local
+            )
             self.reason[self.active[unbounded]] = "separable"
             status[unbounded] = "stalled"
 

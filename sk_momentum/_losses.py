@@ -54,9 +54,9 @@ class HalfSquaredError:
         return np.sqrt(2 * value)
 
     @staticmethod
-    def separated(Z, Y):
-        """Whether no optimum exists because every margin can grow for ever: never."""
-        return np.zeros(len(Z), dtype=bool)
+    def least_and_most_ahead(Z, Y):
+        """Nothing is ahead: margins have no side on which they may grow for ever."""
+        return np.full(len(Z), -np.inf), np.full(len(Z), -np.inf)
 
     @staticmethod
     def derivative(Z, Y, s):
@@ -119,9 +119,10 @@ class BinaryLogLoss:
         return np.sqrt(np.minimum(value, 1))
 
     @staticmethod
-    def separated(Z, Y):
-        """Whether t_i z_i > 0 for all rows: without a penalty no optimum exists."""
-        return (Z * Y > 0).all(axis=(1, 2))
+    def least_and_most_ahead(Z, Y):
+        """The least and the largest t_i z_i, each of shape (m,)."""
+        ahead = Z * Y
+        return ahead.min(axis=(1, 2)), ahead.max(axis=(1, 2))
 
     @staticmethod
     def derivative(Z, Y, s):
@@ -200,11 +201,11 @@ class MultinomialLogLoss:
         return np.sqrt(2 * np.minimum(value, 1))
 
     @staticmethod
-    def separated(Z, Y):
-        """Whether every row's own class is ahead: without a penalty no optimum exists."""
+    def least_and_most_ahead(Z, Y):
+        """The least and the largest z_y - max_c z_c over the other classes, each of shape (m,)."""
         own = np.einsum("mkr,kr->mr", Z, Y)
-        others = np.where(Y > 0, -np.inf, Z).max(axis=1)
-        return (own > others).all(axis=1)
+        ahead = own - np.where(Y > 0, -np.inf, Z).max(axis=1)
+        return ahead.min(axis=1), ahead.max(axis=1)
 
     @staticmethod
     def derivative(Z, Y, s):

@@ -284,14 +284,19 @@ class Objective:
             for rows, block in self.design.blocks
         ).astype(np.float64)
 
-    def separated(self, theta):
-        """Whether theta proves that F has no optimum for want of a penalty, of shape (m,)."""
-        unbounded = (self.penalty.l2 + self.penalty.l1)[:, 0, 0] == 0
-        for rows, block in self.design.blocks:
-            if not unbounded.any():
-                break
-            unbounded &= self.loss.separated(self.margins(theta, block), self.Y[:, rows])
-        return unbounded
+    @property
+    def bounded(self):
+        """Whether a penalty, or the loss itself, makes sure that an optimum exists; (m,)."""
+        penalised = (self.penalty.l2 + self.penalty.l1)[:, 0, 0] > 0
+        return penalised | self.loss.is_quadratic
+
+    def least_and_most_ahead(self, theta):
+        """How far the rows' own classes are ahead, at least and at most; each of shape (m,)."""
+        ends = [
+            self.loss.least_and_most_ahead(self.margins(theta, block), self.Y[:, rows])
+            for rows, block in self.design.blocks
+        ]
+        return np.min([least for least, _ in ends], axis=0), np.max([most for _, most in ends], 0)
 
     def batches(self, order, batch_size):
         """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""

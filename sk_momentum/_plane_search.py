@@ -66,6 +66,9 @@ class PlaneSearch(Rule):
 
     def init(self, theta):
         """delta = 0."""
+        if not self.geometry.starts_at_null:
+            # In raw coordinates steps are as long as columns are far from 0, and cancel.
+            self.objective.in_double()
         self.delta = np.zeros_like(theta)
         self.refresh(theta)
         self._steps = 0

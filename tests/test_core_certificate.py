@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, table, weights
+from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, weights
 
 from sk_momentum import _certificate
-from sk_momentum._certificate import loss_of_rounding, remaining_gap
+from sk_momentum._certificate import has_no_optimum, loss_of_rounding, remaining_gap
 from sk_momentum._curvature import InverseRoot, eigenbasis, inverse_root, inverse_root_in
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._momentum import Accelerated
@@ -150,30 +150,48 @@ def test_the_residuals_are_bounded_by_the_loss(loss, scale):
     assert bound <= 1.5 * rms
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_separated_means_every_row_is_on_its_side(loss, monkeypatch):
-    """For want of a penalty there is no optimum then; row by row, in any block; a tie is none."""
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not loss.is_quadratic])
+def test_how_far_the_own_class_is_ahead(loss):
+    """At least and at most, over all rows; a tie is 0."""
     Y = encoded_targets(loss, 40)
     right = (Y if n_outputs(loss) == 1 else 2.0 * Y - 1) * 0.1
     cases = [right, right.copy(), right.copy()]
-    cases[1][:, 33] *= -1
+    cases[1][:, 33] *= -3
     cases[2][:, 0] = 0.0
-    found = loss.separated(np.array(cases), Y)
-    np.testing.assert_array_equal(found, [not loss.is_quadratic, False, False])
-    if loss.is_quadratic:
-        return
-    # Labels that follow a line, and coefficients along it.
-    X, k = table(90, 3), n_outputs(loss)
-    w = np.array([1.0, -2.0, 0.5])
-    codes = (X @ w > 0).astype(int)
-    Y = np.asarray(loss.encode(codes, k), dtype=float)
-    objective = make(loss, X=X, Y=Y, alphas=(0.0, 0.1, 0.0))
-    theta = objective.zeros(3)
-    theta[..., -1] = -9.0
-    for c, sign in enumerate([1.0] if k == 1 else [-1.0, 1.0]):
-        theta[:, c, :3], theta[:, c, -1] = sign * w, 0.0
-    theta[2, 0, 0] += 3.0
-    np.testing.assert_array_equal(objective.separated(theta), [True, False, False])
+    least, most = loss.least_and_most_ahead(np.array(cases), Y)
+    unit = 0.1 if n_outputs(loss) == 1 else 0.2
+    np.testing.assert_allclose(least, [unit, -3 * unit, 0.0], atol=1e-15)
+    np.testing.assert_allclose(most, unit)
+
+
+@pytest.mark.parametrize("part", ["all rows", "some rows", "none"])
+@pytest.mark.parametrize("penalised", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_without_a_penalty_separable_rows_have_no_optimum(loss, penalised, part):
+    """Also where only a category's rows are all of one class; never with a penalty."""
+    rng = np.random.default_rng(0)
+    X, k = rng.standard_normal((90, 3)), n_outputs(loss)
+    if part == "all rows":
+        codes = (X[:, 0] > 0).astype(int)
+    else:
+        codes = (X[:, 0] + 2 * rng.standard_normal(90) > 0).astype(int)
+        if part == "some rows":
+            X[:, 2] = np.arange(90) < 10
+            codes[:10] = 1
+    Y = np.asarray(loss.encode(codes[:, None] if loss.is_quadratic else codes, max(k, 2)), float)
+    Y = Y[:1] if loss.is_quadratic or k == 1 else Y
+    objective = make(loss, X=X, Y=Y, alphas=(0.1 * penalised,))
+    geometry = Full(objective)
+    theta = objective.null_model(1)
+    for _ in range(12):
+        G = objective.evaluate(theta)[1]
+        local = objective.local(objective.all_margins(theta))
+        if not loss.is_quadratic:
+            geometry.reweight(local.W, np.ones(1, dtype=bool))
+        theta = theta - geometry.direction(G)
+    G = objective.evaluate(theta)[1]
+    found = has_no_optimum(objective, geometry, theta, G, None)
+    assert found == [part != "none" and not penalised and not loss.is_quadratic]
 
 
 def test_an_inverse_root_is_a_pseudo_inverse():
