@@ -140,6 +140,7 @@ def test_the_residuals_are_bounded_by_the_loss(loss, scale):
     assert (rms <= bound * (1 + 1e-12)).all()
     if loss.is_quadratic:
         np.testing.assert_allclose(bound, rms, rtol=1e-12)
+    assert loss.residual_bound(np.zeros(1)) == 0
     # Where all rows are wrong and sure of it, the bound is what the derivative is.
     Z = -1e3 * (Y if n_outputs(loss) == 1 else 2.0 * Y - 1)[None]
     with np.errstate(over="ignore"):
