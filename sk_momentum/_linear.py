@@ -1,11 +1,13 @@
 """Linear regression, one target or several."""
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMomentum
 from ._compat import fit_context
 from ._docs import shared_docstring
 from ._losses import HalfSquaredError
+from ._parameters import can_stream
 from ._validation import TRAINING, all_or_nothing, check_target_numbers, refuse_too_large
 from ._wording import count
 
@@ -59,6 +61,7 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
     0.51
     """
 
+    @available_if(can_stream)
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     def partial_fit(self, X, y, sample_weight=None):

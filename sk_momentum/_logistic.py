@@ -3,12 +3,14 @@
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMomentum
 from ._compat import StrOptions, fit_context
 from ._docs import shared_docstring
 from ._labels import check_labels, class_factors, class_list, codes_of, distinct
 from ._losses import BinaryLogLoss, MultinomialLogLoss
+from ._parameters import can_stream
 from ._validation import TRAINING, all_or_nothing, tame
 from ._wording import listed
 
@@ -120,6 +122,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         )
         self.class_weight = class_weight
 
+    @available_if(can_stream)
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
     def partial_fit(self, X, y, classes=None, sample_weight=None):

@@ -60,3 +60,27 @@ def check_together(estimator, *, searches):
             "proximal step of an L1 part needs a diagonal geometry; use "
             "preconditioner='diagonal', or l1_ratio=0."
         )
+
+
+def can_stream(estimator):
+    """Whether there is a partial_fit: with preconditioner="full" there is none."""
+    if estimator.preconditioner == "full":
+        raise AttributeError(
+            f"{type(estimator).__name__} with preconditioner='full' has no partial_fit: the full "
+            "geometry needs all rows at once; use preconditioner='diagonal' (which 'auto' takes) "
+            "or None."
+        )
+    return True
+
+
+def check_stream(estimator):
+    """The rules between parameters and partial_fit, which sees no end and no loss twice."""
+    if estimator.schedule in ("cosine", "adaptive"):
+        reason = {
+            "cosine": "is half a wave over epochs that partial_fit does not know",
+            "adaptive": "compares the losses of the same rows, which partial_fit does not see",
+        }[estimator.schedule]
+        raise ValueError(
+            f"schedule={estimator.schedule!r} {reason}; use schedule='invscaling', or a callable "
+            "from the number of calls before to a factor, such as `lambda e: 0.99**e`."
+        )

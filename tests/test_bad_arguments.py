@@ -132,8 +132,13 @@ def test_arguments_that_do_not_go_together(loss, combination):
 
 def test_full_needs_all_rows_at_once():
     X, y = problem("squared")
-    with pytest.raises(ValueError, match="preconditioner.*full"):
-        plain("squared", learning_rate="auto", preconditioner="full").partial_fit(X, y)
+    model = plain("squared", learning_rate="auto", preconditioner="full")
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        model.partial_fit(X, y)
+    said = str(error.value) + str(error.value.__cause__)
+    assert all(word in said for word in ("preconditioner='full'", "all rows", "'diagonal'"))
+    assert hasattr(model.set_params(preconditioner="diagonal"), "partial_fit")
 
 
 @pytest.mark.parametrize("method", ["predict", "sparsify", "densify"])
