@@ -2,7 +2,6 @@
 
 import time
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -12,29 +11,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from ._compat import fit_context
-from ._descent import Plan, descend
+from ._descent import Plan
 from ._design import make_design
 from ._knobs import choose_preconditioner, make_rule
-from ._moments import StreamedMoments
-from ._momentum import Guarded
 from ._objective import make_objective
 from ._origin import Origin
 from ._package import PackageMixin
-from ._parameters import CONSTRAINTS, check_each, check_together
+from ._parameters import CONSTRAINTS, check_each, check_stream, check_together
 from ._penalty import ElasticNet
-from ._preconditioner import Diagonal, Identity
 from ._record import kept_of, known_smoothness, warn_of, warn_of_stream
+from ._stream_verdict import what_went_wrong
+from ._streams import stream_call
 from ._training import fit_together
-from ._validation import all_or_nothing, validate_rows, validate_table
-
-# How partial_fit changes the plan: one epoch in the rows' order, no stopping rule.
-STREAM = {
-    "max_iter": 1,
-    "tol": 0.0,
-    "early_stopping": False,
-    "shuffle": False,
-    "streaming": True,
-}
+from ._validation import NoWeight, all_or_nothing, validate_rows, validate_table
 
 
 class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
@@ -156,36 +145,24 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         # scikit-learn checks them in the first call only.
         self._validate_params()
         check_together(self, searches=False)
-        rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=new_targets)
-        k = self._n_outputs(rows.y)
-        objective = self._objective(rows, origin=Origin.zero(rows.X.shape[1], k))
-        carried = dict(self._state) if resume else {}
-        geometry = self._streamed_geometry(objective, rows.weights.sum(), carried.get("moments"))
-        rule, learning_rate = self._rule(geometry, minibatch=True)
-        guarded = Guarded(rule)
-        printer = Printer() if self.verbose else None
-        outcome = descend(
-            objective=objective,
-            geometry=geometry,
-            rule=guarded,
-            theta=self._start(objective, geometry, resume),
-            learning_rate=learning_rate,
-            plan=replace(self._plan(objective), **STREAM),
-            state=self._resumable(rule, geometry) if resume else None,
-            started=started,
-            observer=printer,
-        )[0]
-        if printer is not None:
-            printer.close()
-        moments = None if geometry.name is None else objective.moments.carried
-        batch_size = self._rows_of_a_batch(objective)
-        carried |= {"moments": moments, "kind": self._kind(rule, geometry)}
-        carried |= {"kept": kept_of(outcome, objective, batch_size, alpha=self.alpha)}
-        self._set_fitted(outcome, geometry.name, learning_rate[0], rule.momentum[0], carried)
-        undone = guarded.undone + (outcome.status == "diverged")
-        if undone:
-            happened = f"{undone} step(s) of partial_fit were not finite and were undone"
-            warn_of_stream(self, happened, geometry, batch_size)
+        check_stream(self)
+        try:
+            rows = validate_rows(
+                self, X, y, sample_weight, reset=not resume, new_targets=new_targets
+            )
+        except NoWeight:
+            # A batch that says nothing changes nothing.
+            return self
+        call = stream_call(self, rows, resume=resume, started=started)
+        state = self._state if resume else {}
+        kept = kept_of(call.outcome, call.objective, call.batch_size, alpha=self.alpha)
+        carried = state | call.carried(state, len(rows.y)) | {"kept": kept}
+        self._set_fitted(
+            call.outcome, call.geometry.name, call.learning_rate, call.momentum, carried
+        )
+        happened = what_went_wrong(call)
+        if happened:
+            warn_of_stream(self, happened, call.geometry, call.batch_size)
         return self
 
     def _stratify(self, y):
@@ -239,24 +216,10 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             batch_size=self._rows_of_a_batch(geometry.objective),
         )
 
-    def _streamed_geometry(self, objective, weight, moments):
-        if self.preconditioner is None or (
-            self.preconditioner == "auto" and self.learning_rate != "auto"
-        ):
-            return Identity(objective)
-        if self.preconditioner == "full":
-            raise ValueError(
-                "preconditioner='full' needs all rows at once, not those of partial_fit; "
-                "use 'diagonal' (which 'auto' takes) or None."
-            )
-        objective.moments = StreamedMoments(
-            objective.design,
-            objective.s,
-            centered=objective.fit_intercept,
-            weight=weight,
-            before=moments,
-        )
-        return Diagonal(objective)
+    def _streamed_preconditioner(self):
+        """The geometry of partial_fit."""
+        numeric = self.preconditioner == "auto" and self.learning_rate != "auto"
+        return None if self.preconditioner is None or numeric else "diagonal"
 
     def _preconditioner_name(self, objective):
         if self.preconditioner != "auto":
@@ -282,14 +245,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             m = n_candidates
             return objective.null_model(m) if geometry.starts_at_null else objective.zeros(m)
         theta = np.zeros_like(objective.zeros(1))
-        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        coef = np.atleast_2d(coef)
-        if coef.shape != objective.coefficients(theta)[0].shape:
-            raise ValueError(
-                f"y has {objective.n_outputs} outputs, but the model being continued has "
-                f"{coef.shape[0]}; fit with warm_start=False to start anew."
-            )
-        objective.coefficients(theta)[0] = coef
+        coefficients = objective.coefficients(theta)[0]
+        coefficients[...] = self._carried_coefficients(coefficients.shape)
         if self.fit_intercept:
             theta[0, :, -1] = self.intercept_
         exact = self._state["descent"]["point"] if hasattr(self, "_state") else None
@@ -299,6 +256,17 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
                 return exact[None].copy()
         theta = objective.taken(theta)
         return geometry.reachable(theta)
+
+    def _carried_coefficients(self, shape):
+        """`coef_` of shape (n_outputs, n_features); the array itself where it is float64."""
+        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+        coef = np.atleast_2d(coef)
+        if coef.shape != shape:
+            raise ValueError(
+                f"y has {shape[0]} outputs, but the model being continued has "
+                f"{coef.shape[0]}; fit with warm_start=False to start anew."
+            )
+        return coef.astype(np.float64, copy=False)
 
     def _resumable(self, rule, geometry):
         """The state of the last call; without the rule's where that was of another kind."""
@@ -336,7 +304,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
 
     def _lay_out(self, theta):
         """Set `coef_` and `intercept_` from coefficients of shape (k, p)."""
-        coef = theta[:, : self.n_features_in_].copy()
+        # A view where it is contiguous: theta is nobody else's.
+        coef = np.ascontiguousarray(theta[:, : self.n_features_in_])
         intercept = (
             theta[:, -1].copy() if self.fit_intercept else np.zeros(len(theta), theta.dtype)
         )
@@ -347,6 +316,17 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         shell = copy(self)
         shell._lay_out(theta)
         return {"coef_": shell.coef_, "intercept_": shell.intercept_}
+
+    @property
+    def stream_history_(self):
+        """One row a call of `partial_fit`: a dict of equally long arrays."""
+        history = getattr(self, "_state", {}).get("history")
+        if history is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no stream_history_: it is of partial_fit; fit keeps "
+                "history_."
+            )
+        return history.columns()
 
     @property
     def loss_curve_(self):

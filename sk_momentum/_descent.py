@@ -210,6 +210,8 @@ class _Descent:
         m = len(self.theta)
         n = self.objective.design.n_rows
         self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
+        # A stream may weigh its rows in a step otherwise than in F.
+        self.full_batch &= not self.plan.streaming
         self.active = np.arange(m)
         self.outcomes = [None] * m
         self.reason = np.full(m, "rounding", dtype=object)

@@ -309,6 +309,18 @@ class DenseDesign(Design):
             second += s[rows] @ np.square(deviation, out=deviation)
         return first, second
 
+    def largest_batch_squares(self, weights, center, batch_size):
+        """The largest over consecutive batches of sum_i w_i (x_ij - center_j)^2 / batch_size."""
+        largest = np.zeros(self.n_features)
+        batches = max(1, self.max_block_rows // batch_size)
+        for a in range(0, self.n_rows, batches * batch_size):
+            b = min(a + batches * batch_size, self.n_rows)
+            squares = np.square(self.X[a:b] - self.stored(center))
+            squares *= weights[a:b, None]
+            sums = np.add.reduceat(squares, np.arange(0, b - a, batch_size), axis=0)
+            np.maximum(largest, sums.max(axis=0), out=largest)
+        return largest / batch_size
+
     def weighted_row_norms(self, center, inverse_scale):
         """sum_j (x_ij - center_j)^2 inverse_scale_j for every row i."""
         norms = np.empty(self.n_rows)
@@ -424,6 +436,23 @@ class SparseDesign(Design):
         # Exactly 0 in full columns, or a constant one would seem to vary by rounding.
         rest = np.where(counts < self.n_rows, s.sum() - stored, 0.0)
         return first - rest * m, second + rest * np.square(m)
+
+    def largest_batch_squares(self, weights, center, batch_size):
+        """The largest over consecutive batches of sum_i w_i (x_ij - center_j)^2 / batch_size."""
+        starts = np.append(np.arange(0, self.n_rows, batch_size), self.n_rows)
+        ones = np.ones(self.n_rows)
+        members = sparse.csr_matrix((ones, np.arange(self.n_rows), starts))
+        change = self.X.data - center[self.X.indices]
+        change = np.square(change) - np.square(center[self.X.indices])
+        change *= np.repeat(weights, np.diff(self.X.indptr))
+        change = sparse.csr_matrix((change, self.X.indices, self.X.indptr), self.X.shape)
+        sums = members @ change
+        # What is not stored deviates by the center.
+        largest = np.maximum(sums.max(axis=0).toarray()[0], 0)
+        about = np.flatnonzero(center)
+        rest = np.outer(members @ weights, np.square(center[about]))
+        largest[about] = np.maximum((sums[:, about].toarray() + rest).max(axis=0), 0)
+        return largest / batch_size
 
     def weighted_row_norms(self, center, inverse_scale):
         """sum_j (x_ij - center_j)^2 inverse_scale_j for every row i."""

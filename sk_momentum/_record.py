@@ -45,7 +45,7 @@ def record_of(model):
         learning_rate=model.learning_rate_,
         momentum=model.momentum_,
         smoothness=None if np.isnan(model.smoothness_) else model.smoothness_,
-        streams="moments" in state,
+        streams="history" in state,
         kept=state["kept"],
         loss=model._loss(n_outputs),
         n_features=model.n_features_in_,

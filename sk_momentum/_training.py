@@ -183,7 +183,8 @@ def fit_together(
             "The loss is not finite where the descent starts: y (or X) has values too large "
             f"to square in {objective.design.dtype.name}; scale them."
         )
-    carried = {"random": random, "kind": self._kind(rule, geometry)}
+    n_rows = objective.design.n_rows
+    carried = {"random": random, "kind": self._kind(rule, geometry), "n_rows": n_rows}
     held_out_of_these = held_out is not None and X_val is None
     # What validation has found out about the data.
     found = {

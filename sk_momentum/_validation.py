@@ -21,6 +21,10 @@ def quiet():
     return np.errstate(over="ignore", invalid="ignore")
 
 
+class NoWeight(ValueError):
+    """All rows have weight 0 once those of their classes are counted."""
+
+
 def all_or_nothing(method):
     """A call that raises leaves the estimator as it was."""
 
@@ -73,6 +77,11 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
     weights = check_weights(sample_weight, X.shape[0], name=names.sample_weight)
     rows = Rows(X, y, weights).of_positive_weight()
     y, weights = estimator._encode_targets(rows, new=new_targets, names=names)
+    if not weights.any():
+        raise NoWeight(
+            f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
+            f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
+        )
     return Rows(rows.X, y, weights).of_positive_weight()
 
 

@@ -51,12 +51,13 @@ def test_a_new_target_starts_the_counts_anew():
     assert model.loss_history_[-1] <= 1.01 * fresh.loss_history_[-1]
 
 
-def test_a_stream_does_not_wear_out_the_adaptive_schedule():
+@pytest.mark.parametrize("schedule", ["cosine", "adaptive"])
+def test_schedules_that_a_stream_cannot_follow(schedule):
     X, y = problem("squared")
-    model = MomentumLinearRegressor(0.1, 0.5, schedule="adaptive", batch_size=16)
-    for _ in range(50):
+    model = MomentumLinearRegressor(0.1, 0.5, schedule=schedule, batch_size=16)
+    with pytest.raises(ValueError, match=f"{schedule}.*invscaling.*callable"):
         model.partial_fit(X, y)
-    assert model.learning_rate_ == 0.1
+    assert not hasattr(model, "coef_")
 
 
 def test_others_drawing_random_numbers_change_nothing():
