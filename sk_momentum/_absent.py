@@ -56,10 +56,11 @@ class Idle:
         if self.curvature is None or self.l2 == 0:
             return self.l2
         known = self.curvature[columns]
-        P = self.scale * known
-        P += self.l2
-        P *= self.factor / self.l2
-        return np.divide(1.0, P, out=np.zeros_like(P), where=known > 0)
+        a = self.scale * known
+        a += self.l2
+        np.divide(self.l2 / self.factor, a, out=a)
+        a *= known > 0
+        return a
 
     def rest(self, W, V, shown, out):
         """All columns after the steps, those shown included, of which other things are known.
@@ -108,12 +109,11 @@ class Idle:
 
     def _steps(self, w, v, a, moved, velocity):
         """The steps from (w, v) to (moved, velocity), where every column has its own a."""
-        moved[...], velocity[...] = w, v
         eta, beta = self.learning_rate, self.momentum
         a, D = a.astype(w.dtype, copy=False), np.empty_like(w)
         for _ in range(self.n_steps):
-            np.multiply(a, moved, out=D)
-            velocity *= beta
+            np.multiply(a, w, out=D)
+            np.multiply(v, beta, out=velocity)
             if self.momentum_type == "ema":
                 D *= 1 - beta
             velocity += D
@@ -122,7 +122,8 @@ class Idle:
                 D *= eta
             else:
                 np.multiply(velocity, eta, out=D)
-            moved -= D
+            np.subtract(w, D, out=moved)
+            w, v = moved, velocity
 
 
 def sums_of_squares(W, a):

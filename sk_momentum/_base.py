@@ -314,7 +314,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _laid_out(self, theta):
         """The attributes that `_lay_out` would set."""
         shell = copy(self)
-        shell._lay_out(theta)
+        # The descent goes on in theta.
+        shell._lay_out(theta.copy())
         return {"coef_": shell.coef_, "intercept_": shell.intercept_}
 
     @property

@@ -78,7 +78,7 @@ class LossScale:
 
 
 def curves_of_estimators(estimators, x, validation):
-    """The curves of fitted estimators, in a dict or a list."""
+    """The curves of fitted estimators, in a dict or a list, and what they are drawn over."""
     models = estimators.values() if isinstance(estimators, dict) else estimators
     models = [fitted_last_step(each) for each in models]
     if not models:
@@ -88,7 +88,9 @@ def curves_of_estimators(estimators, x, validation):
     else:
         knobs = ("learning_rate", "momentum")
         names = [text({knob: getattr(each, knob) for knob in knobs}) for each in models]
-    return [
+    if are_streams(models, x):
+        return [curve_of_stream(*each, validation) for each in zip(names, models)], "rows"
+    curves = [
         LossCurve(
             name=name,
             x=model.history_["seconds"] if x == "seconds" else epochs(model.loss_history_),
@@ -99,6 +101,34 @@ def curves_of_estimators(estimators, x, validation):
         )
         for name, model in zip(names, models)
     ]
+    return curves, x
+
+
+def are_streams(models, x):
+    """Whether the models come from partial_fit; streams are drawn with their like, over rows."""
+    streams = [hasattr(model, "stream_history_") for model in models]
+    if any(streams) and not all(streams):
+        raise ValueError(
+            "Some of the estimators come from partial_fit and some from fit; draw them apart: the "
+            "losses of a stream are those of each call's rows, over the rows so far."
+        )
+    if all(streams) and x != "epoch":
+        raise ValueError(
+            f"x={x!r} is not known of estimators that come from partial_fit, whose losses are "
+            "drawn over the rows so far; leave x out."
+        )
+    return all(streams)
+
+
+def curve_of_stream(name, model, validation):
+    """The losses of each call's rows after its steps and, as validation, before them."""
+    history = model.stream_history_
+    return LossCurve(
+        name=name,
+        x=history["n_seen"],
+        loss=history["loss_after"],
+        validation_loss=history["loss_before"] if validation else None,
+    )
 
 
 def curves_of_search(search, chosen, splits, validation):

@@ -21,6 +21,7 @@ from ._momentum import FixedMomentum, stable_limit
 from ._pipelines import last_step
 from ._record import record_of
 from ._search import MomentumGridSearchCV
+from ._stream_verdict import of_stream
 from ._training import prepare, prepare_again
 
 
@@ -47,7 +48,9 @@ class Diagnosis:
         "no optimum": without a penalty, classes that are separable have none.
         "early stopped": the validation loss no longer improved.
         "stopped": a callback asked.
-        "in a stream": `partial_fit` has nothing to converge to.
+        "in a stream": `partial_fit` has nothing to converge to; after a few calls "falling in a
+        stream", "flat ...", "rising ..." or "diverging ...", by the loss of each call's rows
+        before its steps.
         "edge of the grid": a search, converged, but its best candidate lies at an edge.
     advice : str
         Which knob to change, and to what, in a sentence or two.
@@ -329,6 +332,8 @@ def diagnose(estimator, X=None, y=None, sample_weight=None):
         rows = RowFacts(found.geometry, found.batch_size)
     facts = Facts(record_of(final), rows)
     verdict, advice, params = advise(facts)
+    if verdict == "in a stream":
+        verdict, advice, params = of_stream(final)
     return Diagnosis(
         verdict=verdict,
         advice=advice,

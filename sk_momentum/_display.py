@@ -154,6 +154,9 @@ class LossHistoryDisplay:
     ):
         """Draw the losses of a fitted estimator.
 
+        Of one that comes from `partial_fit`, over the rows so far: the loss of each call's rows
+        after its steps and, dashed, before them, which is progressive validation.
+
         Parameters
         ----------
         estimator : MomentumLinearRegressor, MomentumLogisticClassifier, or Pipeline ending in one
@@ -221,8 +224,8 @@ class LossHistoryDisplay:
             If there are no estimators, or `x` is something else.
         """
         check_option("x", x, ("epoch", "seconds"))
-        curves = curves_of_estimators(estimators, x, validation)
-        return cls(curves=curves, x_name=x).plot(ax, baseline=baseline, **kwargs)
+        curves, x_name = curves_of_estimators(estimators, x, validation)
+        return cls(curves=curves, x_name=x_name).plot(ax, baseline=baseline, **kwargs)
 
     @classmethod
     def from_search(

@@ -32,6 +32,7 @@ schedule : {"constant", "invscaling", "cosine", "adaptive"} or callable, default
     A factor on the learning rate in epoch e = 0, 1, ...: 1; (1 + e)^-1/2; half a cosine
     wave over `max_iter`; divided by 5 whenever the loss has not improved by `tol` times the
     null model's for `n_iter_no_change` epochs, until it is below 1e-6; or e -> factor.
+    `partial_fit` counts its calls and takes neither "cosine" nor "adaptive".
 alpha : float >= 0, default=1e-4
     Strength of the penalty alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1), added to the
     *mean* loss. The intercept is not penalised.
@@ -94,6 +95,11 @@ best_iter_ : int
     `coef_`.
 validation_loss_history_ : ndarray of shape (`n_iter_` + 1,)
     Mean loss on the validation rows, without penalty; only where there are such rows.
+stream_history_ : dict of ndarray
+    After `partial_fit` only, one entry a call: n_seen (rows so far), loss_before and loss_after
+    (mean loss of the call's rows without penalty, before its steps, which is progressive
+    validation, and after them), learning_rate, momentum. At most 1,024 entries: when they are
+    full each second is dropped; the last call is always there. `fit` begins anew.
 """
 
 AUTO = """
@@ -111,6 +117,16 @@ working set of columns where a Gram matrix of all of them is out of reach.
 In mini-batches: momentum 0.9, and a steady-state step (eta for "ema", eta / (1 - beta) for the
 others) of 1 / (2 L_B), L_B the expected smoothness of a batch [5]_.
 
+In `partial_fit` "auto" is momentum 0.9 and, in the diagonal geometry, a steady-state step of
+lambda B / tau for batches of B rows: a memory of tau rows, after n of them,
+
+    tau = tau_0 (1 + n / tau_0)^0.6,    tau_0 = 4 (1 - beta) lambda B + 3 q,
+
+with lambda the smoothness in units of the columns' scales and q the largest of a row. A column's
+scale is the largest second moment that a batch has shown; one found to be larger than ever takes
+the coefficient down by its root first [8]_. A row counts for at most eight typical ones in the
+scales, and is not stepped past alone.
+
 A numeric pair converges on quadratics while eta is below 2 (1 + beta) / L for "heavy_ball",
 2 (1 + beta) / ((1 + 2 beta) L) for "nesterov" and 2 (1 + beta) / ((1 - beta) L) for "ema".
 Descents start at zero with `preconditioner=None`, else at the null model.
@@ -126,6 +142,7 @@ REFERENCES = """
 .. [6] Shea, B. & Schmidt, M. (2024). Why line search when you can plane search? arXiv 2406.17954.
 .. [7] Miele, A. & Cantrell, J. W. (1969). Study on a memory gradient method for the minimization
    of functions.
+.. [8] Ross, S., Mineiro, P. & Langford, J. (2013). Normalized online learning.
 """
 
 

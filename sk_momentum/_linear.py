@@ -68,7 +68,8 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         """One epoch over the rows given, in their order.
 
         In mini-batches of `batch_size`, in one batch if that is None. There is no stopping rule; a
-        step that is not finite is undone, with a DivergenceWarning.
+        step that is not finite is undone. Each call adds to `stream_history_`. Absent where
+        `preconditioner="full"`, which needs all rows at once.
 
         Parameters
         ----------
@@ -83,6 +84,17 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         -------
         self : MomentumLinearRegressor
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If an argument or the data are invalid. The model is then left as it was.
+
+        Warns
+        -----
+        DivergenceWarning
+            If a step was undone, or the loss on these rows ended above ten times its start; says
+            which learning rate to try.
         """
         return self._partial_fit(X, y, sample_weight, new_targets=not hasattr(self, "coef_"))
 

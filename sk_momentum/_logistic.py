@@ -129,7 +129,9 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         """One epoch over the rows given, in their order.
 
         In mini-batches of `batch_size`, in one batch if that is None. There is no stopping rule; a
-        step that is not finite is undone, with a DivergenceWarning.
+        step that is not finite is undone. Each call adds to `stream_history_`; rows whose weights
+        are all 0 by `class_weight` change nothing. Absent where `preconditioner="full"`, which
+        needs all rows at once.
 
         Parameters
         ----------
@@ -146,6 +148,17 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         -------
         self : MomentumLogisticClassifier
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If an argument or the data are invalid. The model is then left as it was.
+
+        Warns
+        -----
+        DivergenceWarning
+            If a step was undone, or the loss on these rows ended above ten times its start; says
+            which learning rate to try.
         """
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(

@@ -14,8 +14,10 @@ from ._moments import Moments, inverse_or_zero
 
 # A row counts in the moments for at most this many typical ones.
 LARGEST_ROW = 8.0
+# How often the first call looks at its rows, which have no scales of earlier ones.
+FIRST_LOOKS = 5
 # Rows from which the correlations of a call are taken, and steps of the power iteration.
-SAMPLE_ROWS, POWER_STEPS = 512, 8
+SAMPLE_ROWS, POWER_STEPS = 512, 6
 
 # What a stream keeps of every column.
 ARRAYS = ("pilot", "first", "second", "largest", "highest")
@@ -142,13 +144,17 @@ class StreamedMoments(Moments):
         self.shares = weights / weights.mean()
         if before.n_rows == 0:
             before = self._begun(before)
-            known = self._with_rows(before, weights)
+            record = self._with_rows(before, weights)
         else:
-            known = before
-        norms = self._row_smoothness(known)
-        typical = max(before.typical_row, np.median(norms))
-        counted = np.minimum(1.0, LARGEST_ROW * typical / norms)
-        record = self._with_rows(before, weights * counted)
+            record = before
+        # Scales that a bad row has made hide it: the first call looks again, and again.
+        for _ in range(FIRST_LOOKS if before.n_rows == 0 else 1):
+            norms = self._row_smoothness(record)
+            typical = max(before.typical_row, np.median(norms))
+            counted = np.minimum(1.0, LARGEST_ROW * typical / norms)
+            record = self._with_rows(before, weights * counted)
+            if (counted == 1).all():
+                break
         self.center, _ = record.moments(centered)
         self.variances = record.scale(self.center)
         record = replace(record, highest=np.maximum(before.highest, self.variances))

@@ -178,6 +178,11 @@ class StreamCall:
             start[:, -1] = intercept
         return coef, start
 
+    def weighed_losses(self):
+        """The losses before and after, with a row counting for what it counts for in a step."""
+        points = self.start, self._part(self.outcome.theta)
+        return [self.objective.weighed_loss(theta[None]) for theta in points]
+
     def _part(self, array):
         """The columns in play, and the intercept where the array has one."""
         if self.columns is None:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, assert_same_model, plain, problem
+from _streams import AT_THE_END, WORST, progressive, ratios, synthetic_streams
 from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
@@ -249,7 +250,7 @@ def test_a_stream_goes_on_from_a_fit():
 
 @pytest.mark.parametrize("estimator", [MomentumLinearRegressor, MomentumLogisticClassifier])
 def test_the_learning_rate_is_the_formula(estimator):
-    """lambda B / (tau_0 (tau_0 + n))^1/2, tau_0 = 4 (1 - beta) lambda B + 3 q."""
+    """lambda B / (tau_0 (1 + n / tau_0)^0.6), tau_0 = 4 (1 - beta) lambda B + 3 q."""
     X, y = problem("binary")
     for kind, beta, steady in (("ema", 0.9, 1.0), ("heavy_ball", 0.9, 10.0), ("ema", 0.0, 1.0)):
         momentum = "auto" if beta else 0.0
@@ -261,7 +262,15 @@ def test_the_learning_rate_is_the_formula(estimator):
         record = model._state["stream"]
         together = min(1, 2 * (1 - beta)) * 2 * 16 * record.smoothness
         shortest = together + 3 * record.largest_row
-        eta = record.smoothness * 16 / np.sqrt(shortest * (shortest + 500))
+        eta = record.smoothness * 16 / (shortest * (1 + 500 / shortest) ** 0.6)
         # lambda is that of the last call where it is larger than the mean.
         assert model.learning_rate_ * steady == pytest.approx(eta, rel=0.2)
         assert model.momentum_ == beta
+
+
+@pytest.mark.parametrize("name", synthetic_streams(2000))
+def test_the_loss_before_a_chunk_never_runs_away(name):
+    """Beside the better of SGD with hindsight and the null model, chunk by chunk."""
+    worst, last = ratios(progressive(synthetic_streams(20_000)[name]))
+    assert worst <= WORST
+    assert last <= AT_THE_END
