@@ -274,3 +274,39 @@ def test_the_loss_before_a_chunk_never_runs_away(name):
     worst, last = ratios(progressive(synthetic_streams(20_000)[name]))
     assert worst <= WORST
     assert last <= AT_THE_END
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
+    """By the root of the curvatures, and with it b, so that b + center . w stays: once."""
+    from sk_momentum._rows import Rows
+    from sk_momentum._streams import StreamCall
+
+    X, y = problem(loss)
+    X = X + np.eye(X.shape[1])[0] * 50
+    model = plain(loss, **AUTO).partial_fit(container(X), y, **classes_of(loss, y))
+    before = model._state["stream"].highest.copy()
+    louder = X.copy()
+    louder[:, 0] = 50 + 3 * (X[:, 0] - 50)
+    louder[:, 1] = 30 * X[:, 1]
+    weights = np.ones(len(y))
+    codes = y.reshape(len(y), -1) if loss in ("squared", "several_targets") else y
+    call = StreamCall(model, Rows(container(louder), codes, weights), True, None)
+    theta = call.start.copy()
+    assert call._shrink([theta])
+    highest = call.objective.moments.record.highest
+    c, l2 = call.objective.loss.curvature_bound, model.alpha
+    factor = np.sqrt((c * before + l2) / (c * np.maximum(highest, before) + l2))
+    assert factor[0] < 0.7
+    assert factor[1] < 0.1
+    np.testing.assert_allclose(theta[:, :-1], call.start[:, :-1] * factor, rtol=1e-12)
+    center = call.objective.moments.center
+    assert center[0] > 49
+    for point in (theta, call.start):
+        point[:, -1] += point[:, :-1] @ center
+    np.testing.assert_allclose(theta[:, -1], call.start[:, -1], rtol=1e-10, atol=1e-10)
+    again = model.partial_fit(container(louder), y)
+    call = StreamCall(again, Rows(container(louder), codes, weights), True, None)
+    # Rows that were large beside the old scales count in full by and by.
+    assert call.objective.moments.shrinkage[1] > 0.5
