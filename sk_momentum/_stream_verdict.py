@@ -16,7 +16,7 @@ FALLING, RISING = 0.95, 1.25
 def what_went_wrong(call):
     """What a `StreamCall` calls a warning for; None where all is well.
 
-    Steps that were taken back, or a loss of the call's own rows that rose tenfold: as they are, and
+    Steps that were taken back, or a loss of the call's own rows that rose tenfold, as they are and
     as their steps weigh them.
     """
     if call.undone:
