@@ -9,7 +9,6 @@ from sk_momentum._moments import (
     MergedMoments,
     Moments,
     SampledMoments,
-    StreamedMoments,
     inverse_or_zero,
 )
 
@@ -103,27 +102,6 @@ def test_parts_may_have_weights_of_any_sum(container):
         merged = MergedMoments(make_design(container(X)), s, centered=True, parts=parts)
         np.testing.assert_allclose(merged.center, whole[0], rtol=1e-11)
         np.testing.assert_allclose(merged.gram, whole[1], rtol=1e-10, atol=1e-12)
-
-
-def test_moments_of_a_stream_are_those_of_its_rows(container, centered):
-    """Center and variances after every chunk; products with the rows of the chunk alone."""
-    X, weight = table(N, D), weights(N, total=40.0)
-    X[40:] += 7.0
-    before, seen = None, 0
-    for rows in (slice(0, 40), slice(40, 45), slice(45, N)):
-        s = weight[rows]
-        moments = StreamedMoments(
-            make_design(container(X[rows])),
-            s / s.sum(),
-            centered=centered,
-            weight=s.sum(),
-            before=before,
-        )
-        before, seen = moments.carried, rows.stop
-        center, gram = plain_moments(X[:seen], weight[:seen], centered)
-        np.testing.assert_allclose(moments.center, center, rtol=1e-11)
-        np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=1e-10)
-        assert before["weight"] == pytest.approx(weight[:seen].sum())
 
 
 def test_a_sample_has_the_exact_variances(container, centered):
