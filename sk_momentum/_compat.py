@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 __all__ = [
     "Interval",
     "StrOptions",
+    "blas_libraries",
     "check_feature_names",
     "check_matplotlib_support",
     "check_method_params",
@@ -34,7 +35,6 @@ __all__ = [
     "fit_context",
     "insert_error_scores",
     "num_samples",
-    "one_blas_thread",
     "predicts_only",
     "routing_enabled",
     "safe_split",
@@ -55,9 +55,9 @@ score = _score
 warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
 
 
-def one_blas_thread():
-    """A context in which BLAS works in the thread that calls it."""
-    return _get_threadpool_controller().limit(limits=1, user_api="blas")
+def blas_libraries():
+    """The BLAS libraries that are loaded, whose numbers of threads can be set."""
+    return _get_threadpool_controller().select(user_api="blas")
 
 
 def predicts_only(scoring):

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._callbacks import OWN
-from ._compat import one_blas_thread
 from ._descent import descend
 from ._knobs import make_geometry
 from ._parameters import check_together
 from ._record import kept_of
 from ._rows import hold_out
+from ._threads import one_blas_thread
 from ._validation import split_rows, validate_rows
 
 
