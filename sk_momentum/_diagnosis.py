@@ -18,7 +18,7 @@ from ._advice.grid import of_search
 from ._advice.rows import RowFacts
 from ._groups import is_auto
 from ._momentum import FixedMomentum, stable_limit
-from ._pipelines import last_step
+from ._pipelines import last_step, training_rows
 from ._record import record_of
 from ._search import MomentumGridSearchCV
 from ._stream_verdict import of_stream
@@ -230,8 +230,7 @@ def stable_learning_rate(estimator, X, y, sample_weight=None):
     0.745
     """
     final, prefix = last_step(estimator, user="stable_learning_rate")
-    if prefix and len(estimator.steps) > 1:
-        X = clone(estimator[:-1]).fit_transform(X, y)
+    X, y, sample_weight = training_rows(estimator, prefix, X, y, sample_weight)
     final = clone(final)
     if is_auto(final.learning_rate):
         final.set_params(learning_rate=1.0)
@@ -324,10 +323,9 @@ def diagnose(estimator, X=None, y=None, sample_weight=None):
     check_is_fitted(final)
     if (X is None) != (y is None):
         raise ValueError("diagnose was given one of X and y only; give both or neither.")
-    if X is not None and prefix and len(estimator.steps) > 1:
-        X = estimator[:-1].transform(X)
     rows = None
     if X is not None:
+        X, y, sample_weight = training_rows(estimator, prefix, X, y, sample_weight)
         found = prepare_again(final, X, y, sample_weight)
         rows = RowFacts(found.geometry, found.batch_size)
     facts = Facts(record_of(final), rows)

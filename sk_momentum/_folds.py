@@ -1,7 +1,6 @@
 """Candidates trained and scored on one split: what the search hands to its workers."""
 
 import time
-from copy import copy
 from functools import cached_property, partial
 from traceback import format_exc
 
@@ -9,7 +8,6 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
-from sklearn.utils.metadata_routing import process_routing
 
 from ._callbacks import SplitTasks
 from ._compat import (
@@ -24,6 +22,7 @@ from ._design import make_design
 from ._groups import has_l1, is_auto, searched_step
 from ._moments import MergedMoments
 from ._objective import QuadraticObjective
+from ._pipelines import OwnFitError, rows_of_last_step
 from ._training import fit_together
 
 # Plane search keeps some eight vectors of n rows a candidate and output; together they may take
@@ -102,11 +101,15 @@ def train_and_score(
     rows = Split(models[0], X, y, train, test, fit_params, score_params)
     error = None
     try:
-        rows.transform(score_whole=not predicts)
+        rows.hand_over(predicts=predicts)
+    except OwnFitError:
+        raise
     except Exception:
         if error_score == "raise":
             raise
         error = format_exc()
+    if not train_scores:
+        rows.train = None
     shared = (time.perf_counter() - started) / sum(len(group.candidates) for group in groups)
     results = []
     for group, model in zip(groups, models):
@@ -121,9 +124,9 @@ def train_and_score(
             observer=tasks,
         )
         fit_time = shared + (time.perf_counter() - started) / len(finals)
-        if group is groups[-1] and not train_scores:
+        if group is groups[-1] and rows.handed is not None:
             # Test rows need not lie beside training rows.
-            rows.X_train = rows.train_as_seen = None
+            rows.handed.X = rows.handed.y = None
         results.append(
             score_group(
                 finals,
@@ -142,94 +145,80 @@ def train_and_score(
 
 
 class Split:
-    """The rows of one split, as the last step sees them; test rows only from when they are scored.
+    """The rows of one split; test rows only from when they are scored.
 
     Parameters
     ----------
     model : BaseMomentum or Pipeline
-        Its earlier steps are fitted by `transform`.
+        Its earlier steps are fitted by `hand_over`.
     X, y, train, test, fit_params, score_params
         As scikit-learn's searches hand them on.
+
+    Attributes
+    ----------
+    handed : Handed
+        The training rows as the last step is handed them.
     """
 
     def __init__(self, model, X, y, train, test, fit_params, score_params):
         fit_params = {} if fit_params is None else fit_params
         score_params = {} if score_params is None else score_params
         self.model = model
-        self.X_train, self.y_train = safe_split(model, X, y, train)
+        self.train = safe_split(model, X, y, train)
         self.cut_test = partial(safe_split, model, X, y, test, train)
         self.n_test = len(np.arange(num_samples(X))[test])
         self.fit_params = check_method_params(X, params=fit_params, indices=train)
         self.score_params_train = check_method_params(X, params=score_params, indices=train)
         self.score_params_test = check_method_params(X, params=score_params, indices=test)
-        self.earlier = None
+        self.handed = None
         self.whole = False
 
-    def transform(self, *, score_whole):
-        """Fit the earlier steps of a Pipeline and transform the training rows by them.
+    def hand_over(self, *, predicts):
+        """Fit the earlier steps of a Pipeline.
 
-        With ``score_whole`` scorers are to see the whole Pipeline and the rows as they came.
+        Scorers see the whole Pipeline and the rows as they came.  Where that is all the same,
+        since they do no more than predict (``predicts``) and the Pipeline no more than
+        transform, the test rows are transformed once for all candidates.
         """
-        if not isinstance(self.model, Pipeline):
-            return
-        routed = routed_params(self.model, self.fit_params)
-        self.fit_params = routed.last
-        self.whole = score_whole or (routing_enabled() and bool(self.score_params_test))
-        raw = self.X_train
-        self.earlier = self.model[:-1]
-        if len(self.earlier.steps):
-            self.X_train = self.earlier.fit_transform(raw, self.y_train, **routed.earlier)
-            for name in set(self.model.transform_input or ()) & set(self.fit_params):
-                self.fit_params[name] = self.earlier.transform(self.fit_params[name])
-        self.train_as_seen = raw if self.whole else self.X_train
+        self.handed = rows_of_last_step(self.model, *self.train, self.fit_params)
+        routed = routing_enabled() and bool(self.score_params_test)
+        transforms = type(self.model) is Pipeline
+        self.whole = isinstance(self.model, Pipeline) and not (
+            predicts and transforms and not routed
+        )
 
     @cached_property
     def test_as_seen(self):
         """X and y of the test rows, as scorers see them."""
         X, y = self.cut_test()
-        if self.earlier is not None and len(self.earlier.steps) and not self.whole:
-            X = self.earlier.transform(X)
-        return X, y
+        return self.as_seen(X), y
+
+    @cached_property
+    def train_as_seen(self):
+        """X and y of the training rows, as scorers see them."""
+        X, y = self.train
+        return self.as_seen(X), y
+
+    def as_seen(self, X):
+        """Rows as scorers see them.
+
+        What the last step was trained on may differ: TargetEncoder transforms rows that it is
+        fitted to as it transforms no others.
+        """
+        pipeline = self.handed.pipeline
+        if pipeline is None or self.whole or len(pipeline.steps) == 1:
+            return X
+        return pipeline[:-1].transform(X)
 
     def scores(self, final, scorer, error_score, *, of_train=False):
         """The scores of a fitted last step."""
         if of_train:
-            X = self.X_train if self.earlier is None else self.train_as_seen
-            y, params = self.y_train, self.score_params_train
+            (X, y), params = self.train_as_seen, self.score_params_train
         else:
             (X, y), params = self.test_as_seen, self.score_params_test
         if self.whole:
-            seen = copy(self.model)
-            seen.steps = [*self.earlier.steps, (self.model.steps[-1][0], final)]
-            final = seen
+            final = self.handed.ending_in(final)
         return score(final, X, y, scorer, params, error_score)
-
-
-class Routed:
-    """Fit parameters of the earlier steps, and of the last one."""
-
-    def __init__(self, earlier, last):
-        self.earlier, self.last = earlier, last
-
-
-def routed_params(model, params):
-    """Divide a Pipeline's fit parameters between its earlier steps and the last one."""
-    name = model.steps[-1][0]
-    if not routing_enabled():
-        own = {k: v for k, v in params.items() if k.partition("__")[0] == name}
-        earlier = {k: v for k, v in params.items() if k not in own}
-        return Routed(earlier, {k.partition("__")[2]: v for k, v in own.items()})
-    if not params:
-        return Routed({}, {})
-    routed = process_routing(model, "fit", **params)
-    # By value: a step may know what it is given under another name.
-    wanted = {
-        id(value)
-        for step, _ in model.steps[:-1]
-        for method in routed.get(step, {}).values()
-        for value in method.values()
-    }
-    return Routed({k: v for k, v in params.items() if id(v) in wanted}, routed[name].fit)
 
 
 def fit_group(finals, rows, *, errors, error_score, parts, observer):
@@ -249,9 +238,9 @@ def fit_group(finals, rows, *, errors, error_score, parts, observer):
         try:
             training = fit_together(
                 [finals[i] for i in chunk],
-                rows.X_train,
-                rows.y_train,
-                **rows.fit_params,
+                rows.handed.X,
+                rows.handed.y,
+                **rows.handed.params,
                 moments=moments,
                 observer=observer,
                 gradient_norms=False,
@@ -310,8 +299,10 @@ def chunks(indices, finals, rows):
             # A working set would be that of all candidates together.
             size = 1
         elif is_classifier(final):
-            shape = getattr(rows.X_train, "shape", None) or np.shape(rows.X_train)
-            outputs = len(set(np.ravel(rows.y_train).tolist()))
+            X, y = rows.handed.X, rows.handed.y
+            shape = getattr(X, "shape", None) or np.shape(X)
+            # A lazy array has no tolist of its own.
+            outputs = len(set(np.asarray(y).ravel().tolist()))
             vectors = SEARCH_VECTORS * (1 if outputs <= 2 else outputs)
             size = max(1, int(SEARCH_MEMORY * (shape[1] if len(shape) == 2 else 1) / vectors))
     return [indices[a : a + size] for a in range(0, len(indices), size)]

@@ -20,9 +20,10 @@ from ._compat import (
     predicts_only,
     warn_or_raise_about_fit_failures,
 )
-from ._folds import FACTS, fold_parts, routed_params, train_and_score
+from ._folds import FACTS, fold_parts, train_and_score
 from ._groups import balanced, group_candidates, is_auto, searched_step
 from ._package import PackageMixin
+from ._pipelines import Handed, fit_and_note
 from ._stopping import DivergenceWarning
 from ._training import prepare
 from ._validation import all_or_nothing, check_search
@@ -36,7 +37,9 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
     in `learning_rate`, `momentum` or `alpha` advance in one descent, which reads X once a step for
     all of them; candidates that have converged or diverged leave it.  Other parameters make
     groups.  The earlier steps of a Pipeline are fitted once per split and setting, and squared
-    errors take every split's Gram matrix from those of the other folds.
+    errors take every split's Gram matrix from those of the other folds.  A Pipeline of another
+    class than scikit-learn's fits itself, on a last step that only keeps the rows that it is
+    handed, and is scored as a whole.
 
     Parameters
     ----------
@@ -131,7 +134,8 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
         Raises
         ------
         TypeError
-            If the estimator, or a candidate's, is not one of this package.
+            If the estimator, or a candidate's, is not one of this package, or is in a Pipeline
+            that asks more of its last step than to fit.
         """
         final, _ = searched_step(self.estimator)
         scorers, refit_metric = self._get_scorers()
@@ -169,8 +173,10 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = candidates[self.best_index_]
-        said = self._refit(X, y, routed.estimator.fit, tasks) if self.refit else []
-        self.smoothness_ = self._smoothness(X, y, routed.estimator.fit)
+        handed, said = Handed(X, y, routed.estimator.fit), []
+        if self.refit:
+            handed, said = self._refit(handed, tasks)
+        self.smoothness_ = self._smoothness(handed)
         self.scorer_ = getattr(scorers, "_scorers", scorers)
         self.cv_results_ = results
         if tasks is not None:
@@ -255,14 +261,14 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
                 for split in range(n_splits)
             ]
 
-    def _refit(self, X, y, fit_params, tasks):
-        """Fit the best candidate on all rows; what it said about its convergence."""
+    def _refit(self, rows, tasks):
+        """Fit the best candidate on all rows: what its last step was handed, and its warnings."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         started = time.time()
         place = nullcontext() if tasks is None else tasks.refit(best)
         with place, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            best.fit(X, y, **fit_params)
+            handed = fit_and_note(best, rows.X, rows.y, rows.params)
         self.refit_time_ = time.time() - started
         self.best_estimator_ = best
         if hasattr(best, "feature_names_in_"):
@@ -272,24 +278,20 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
                 warnings.warn_explicit(
                     warning.message, warning.category, warning.filename, warning.lineno
                 )
-        return [w.message for w in caught if issubclass(w.category, ConvergenceWarning)]
+        return handed, [w.message for w in caught if issubclass(w.category, ConvergenceWarning)]
 
-    def _smoothness(self, X, y, fit_params):
+    def _smoothness(self, handed):
         """L of the best candidate on all rows; None where a knob of it is "auto" or it is unknown.
 
         Without a refit the earlier steps of a Pipeline are not fitted to all rows.
         """
-        if self.multimetric_ and not self.refit:
+        if handed is None or (self.multimetric_ and not self.refit):
             return None
         model = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         final, prefix = searched_step(model)
         if is_auto(final.learning_rate) or (prefix and not self.refit):
             return None
-        if prefix:
-            fit_params = routed_params(model, fit_params).last
-            if len(model.steps) > 1:
-                X = self.best_estimator_[:-1].transform(X)
-        ready = prepare([final], X, y, fit_params.get("sample_weight"))
+        ready = prepare([final], handed.X, handed.y, handed.params.get("sample_weight"))
         return float(ready.geometry.expected_smoothness(ready.batch_size)[0])
 
     def _summarise(self, candidates, facts, said):
