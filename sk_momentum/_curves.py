@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._pictures import metric_of, spans_decades
+from ._pictures import metric_of, shorts, spans_decades
 from ._pipelines import last_step
 
 # Diverged curves are cut at this many times the start, on a logarithmic and on a linear axis:
@@ -87,7 +87,7 @@ def curves_of_estimators(estimators, x, validation):
         names = list(estimators)
     else:
         knobs = ("learning_rate", "momentum")
-        names = [text({knob: getattr(each, knob) for knob in knobs}) for each in models]
+        names = texts([{knob: getattr(each, knob) for knob in knobs} for each in models])
     if are_streams(models, x):
         return [curve_of_stream(*each, validation) for each in zip(names, models)], "rows"
     curves = [
@@ -136,7 +136,7 @@ def curves_of_search(search, chosen, splits, validation):
     params = search.cv_results_["params"]
     held_out = getattr(search, "validation_loss_histories_", None) if validation else None
     curves = []
-    for i in chosen:
+    for i, name in zip(chosen, texts([varying(params, i) for i in chosen])):
         losses = [search.loss_histories_[j][i] for j in splits]
         diverged = [search.cv_results_[f"split{j}_status"][i] == "diverged" for j in splits]
         if min(map(len, losses)) == 0:
@@ -146,7 +146,7 @@ def curves_of_search(search, chosen, splits, validation):
             validation_loss = mean_loss([held_out[j][i] for j in splits], diverged)
         curves.append(
             LossCurve(
-                name=text(varying(params, i)),
+                name=name,
                 x=epochs(loss),
                 loss=loss,
                 validation_loss=validation_loss,
@@ -174,12 +174,16 @@ def epochs(loss):
     return np.arange(len(loss))
 
 
-def text(params):
-    """learning_rate=0.1, momentum=0.9"""
-    return ", ".join(
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-    )
+def texts(candidates):
+    """learning_rate=0.1, momentum=0.9; numbers as short as tells those of one name apart."""
+    shown = [dict(params) for params in candidates]
+    for name in {name for params in candidates for name in params}:
+        numbers = {params[name] for params in candidates if isinstance(params.get(name), float)}
+        short = dict(zip(numbers, shorts(numbers)))
+        for params in shown:
+            if isinstance(params.get(name), float):
+                params[name] = short[params[name]]
+    return [", ".join(f"{n}={value}" for n, value in params.items()) for params in shown]
 
 
 def varying(params, i):

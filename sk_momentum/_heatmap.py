@@ -13,15 +13,13 @@ from ._pictures import (
     ended,
     metric_of,
     scale_of_momentum,
-    spaced_out,
+    shorts,
     spans_decades,
 )
 
 # A fit that is about to diverge can be arbitrarily bad: where the worst cell is this many times as
 # far from the best as the cell at this quantile, the colours end at that one.
 COLOR_TIMES, COLOR_QUANTILE = 3.0, 0.1
-# At most so many labelled values fit beside an axis.
-MAX_X_TICKS, MAX_Y_TICKS = 10, 16
 
 
 class SearchHeatmapDisplay:
@@ -167,7 +165,7 @@ class SearchHeatmapDisplay:
             point = [self.learning_rate[column]], [self.momentum[row]]
             star = {"marker": "*", "markersize": 16, "color": "white", "mec": "black"}
             (self.best_,) = ax.plot(*point, linestyle="none", label="best", zorder=4, **star)
-        self._set_axes(x_edges, y_edges, momentum_scale)
+        self._set_axes(x_edges, y_edges)
         self.colorbar_ = None
         if colorbar:
             self.colorbar_ = self.figure_.colorbar(
@@ -176,18 +174,14 @@ class SearchHeatmapDisplay:
         self._add_legend()
         return self
 
-    def _set_axes(self, x_edges, y_edges, momentum_scale):
+    def _set_axes(self, x_edges, y_edges):
         """Limits, names and ticks: values of the grid, as many as have room."""
+        from ._ticks import label_values
+
         self.ax_.set(xlim=x_edges[[0, -1]], ylim=y_edges[[0, -1]])
         self.ax_.set(xlabel="learning rate", ylabel="momentum")
-        at = spaced_out(self.learning_rate, LOGARITHMIC, MAX_X_TICKS)
-        self.ax_.xaxis.set_ticks(at, labels=[f"{eta:.3g}" for eta in at])
-        self.ax_.xaxis.set_ticks([], minor=True)
-        at = spaced_out(self.momentum, momentum_scale, MAX_Y_TICKS)
-        # What tells momenta near 1 apart is 1 - beta.
-        self.ax_.yaxis.set_ticks(
-            at, labels=[f"{1 - float(f'{1 - beta:.2g}'):.12g}" for beta in at]
-        )
+        label_values(self.ax_.xaxis, self.learning_rate, shorts(self.learning_rate))
+        label_values(self.ax_.yaxis, self.momentum, shorts(self.momentum))
 
     def _colors(self):
         """Bright is good, in grey too; the range leaves out what is about to diverge."""

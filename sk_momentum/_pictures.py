@@ -92,12 +92,17 @@ def cell_edges(values, scale):
     return inverse(np.concatenate([[at[0] - gaps[0] / 2], middle, [at[-1] + gaps[-1] / 2]]))
 
 
-def spaced_out(values, scale, most):
-    """The values, or those of them that leave room for labels: at most so many."""
-    at = scale[0](values)
-    gap = 0.999 * (at[-1] - at[0]) / (most - 1)
-    kept = [0]
-    for i in range(1, len(at)):
-        if at[i] - at[kept[-1]] >= gap:
-            kept.append(i)
-    return values[kept]
+def short(value, digits=3):
+    """A number in so many digits; just below 1 those of its distance from 1 count, too."""
+    if 0.9 <= value < 1:
+        return f"{round(value, digits - 2 - int(np.floor(np.log10(1 - value)))):.12g}"
+    return f"{value:.{digits}g}"
+
+
+def shorts(values):
+    """Numbers in three significant digits, or in as many as tell them apart."""
+    for digits in range(3, 18):
+        texts = [short(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
