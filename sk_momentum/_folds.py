@@ -45,12 +45,11 @@ def fold_parts(estimator, X, splits, fit_params):
     n = num_samples(X)
     seen = np.zeros(n, dtype=int)
     for train, test in splits:
-        mask = np.zeros(n, dtype=int)
-        mask[train] += 1
-        mask[test] += 1
-        seen[test] += 1
-        if np.any(mask != 1):
+        # Rows may be given as indices, repeated ones among them, or as a mask.
+        tested = np.bincount(np.arange(n)[test], minlength=n)
+        if np.any(tested + np.bincount(np.arange(n)[train], minlength=n) != 1):
             return None
+        seen += tested
     if np.any(seen != 1):
         return None
     try:
@@ -205,10 +204,13 @@ class Split:
         What the last step was trained on may differ: TargetEncoder transforms rows that it is
         fitted to as it transforms no others.
         """
-        pipeline = self.handed.pipeline
-        if pipeline is None or self.whole or len(pipeline.steps) == 1:
+        if self.handed.pipeline is None or self.whole:
             return X
-        return pipeline[:-1].transform(X)
+        # One by one: a Pipeline of them might take one that keeps nothing for not fitted.
+        for _, step in self.handed.pipeline.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+        return X
 
     def scores(self, final, scorer, error_score, *, of_train=False):
         """The scores of a fitted last step."""
