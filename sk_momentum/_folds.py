@@ -22,7 +22,7 @@ from ._design import make_design
 from ._groups import has_l1, is_auto, searched_step
 from ._moments import MergedMoments
 from ._objective import QuadraticObjective
-from ._pipelines import OwnFitError, rows_of_last_step
+from ._pipelines import OwnFitError, only_transforms, rows_of_last_step
 from ._training import fit_together
 
 # Plane search keeps some eight vectors of n rows a candidate and output; together they may take
@@ -181,10 +181,8 @@ class Split:
         """
         self.handed = rows_of_last_step(self.model, *self.train, self.fit_params)
         routed = routing_enabled() and bool(self.score_params_test)
-        transforms = type(self.model) is Pipeline
-        self.whole = isinstance(self.model, Pipeline) and not (
-            predicts and transforms and not routed
-        )
+        same = predicts and only_transforms(self.model) and not routed
+        self.whole = isinstance(self.model, Pipeline) and not same
 
     @cached_property
     def test_as_seen(self):

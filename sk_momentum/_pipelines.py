@@ -46,6 +46,14 @@ def last_step(estimator, *, user, instead=""):
     return final, prefix
 
 
+def only_transforms(estimator):
+    """Whether the last step gets y as it came, and X as the steps before it transform it.
+
+    So it is alone, and in scikit-learn's own Pipeline; any other may fit and predict as it likes.
+    """
+    return not isinstance(estimator, Pipeline) or type(estimator) is Pipeline
+
+
 class OwnFitError(TypeError):
     """A Pipeline does more with its last step than to fit it once."""
 

@@ -23,7 +23,7 @@ from ._compat import (
 from ._folds import FACTS, fold_parts, train_and_score
 from ._groups import balanced, group_candidates, is_auto, searched_step
 from ._package import PackageMixin
-from ._pipelines import Handed, fit_and_note
+from ._pipelines import Handed, fit_and_note, only_transforms
 from ._stopping import DivergenceWarning
 from ._training import prepare
 from ._validation import all_or_nothing, check_search
@@ -139,7 +139,8 @@ class MomentumGridSearchCV(PackageMixin, GridSearchCV):
         """
         final, _ = searched_step(self.estimator)
         scorers, refit_metric = self._get_scorers()
-        X, y = check_search(final, X, y, params.get("sample_weight"))
+        checks = final if only_transforms(self.estimator) else None
+        X, y = check_search(checks, X, y, params.get("sample_weight"))
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         tasks = None

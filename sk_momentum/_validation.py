@@ -201,13 +201,13 @@ def tame(weights):
 def check_search(final, X, y, sample_weight):
     """X and y as a search may cut them; what no candidate could be fitted on is refused at once.
 
-    X itself is looked at by the steps of each candidate.
+    X itself is looked at by the steps of each candidate; so is y where ``final`` is None.
     """
     if X is None:
         raise ValueError("X is None; give the rows to search on.")
     with naming("X and y"):
         X, y = indexable(X, y)
-    if y is not None:
+    if y is not None and final is not None:
         with naming("y"), quiet():
             final._check_targets(y, "y")
     if sample_weight is not None:

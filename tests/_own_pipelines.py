@@ -93,6 +93,17 @@ class LogTargetPipeline(Pipeline):
         return -np.mean(abs(self.predict(X) - y))
 
 
+class RankedPipeline(Pipeline):
+    """Targets are words, of which a regressor learns the rank."""
+
+    def fit(self, X, y=None, **params):
+        self.words_, ranks = np.unique(y, return_inverse=True)
+        return super().fit(X, ranks.astype(float), **params)
+
+    def score(self, X, y):
+        return -np.mean((self.predict(X) - np.searchsorted(self.words_, y)) ** 2)
+
+
 class CloningPipeline(ResamplingPipeline):
     """Fits clones of its steps."""
 

@@ -9,6 +9,7 @@ from _own_pipelines import (
     CloningPipeline,
     LabelsInFold,
     LogTargetPipeline,
+    RankedPipeline,
     Repeater,
     ResamplingPipeline,
     ShiftingPipeline,
@@ -102,6 +103,13 @@ def test_predictions_and_targets_of_its_own(cls, scoring):
     pipeline = cls([("scaler", StandardScaler()), ("model", plain("squared"))])
     grid = GRID | ({"scale": [1.0, 2.0]} if cls is LogTargetPipeline else {})
     assert_same_search(pipeline, grid, X, y, cv=3, scoring=scoring, return_train_score=True)
+
+
+def test_targets_that_only_the_pipeline_understands():
+    X, y = raw_table("wine")
+    y = np.array(["few", "more", "most"])[y]
+    pipeline = RankedPipeline([("scaler", StandardScaler()), ("model", plain("squared"))])
+    assert_same_search(pipeline, GRID, X, y, cv=3)
 
 
 def test_an_own_step_that_fails_fails_alone():
