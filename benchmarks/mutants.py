@@ -25,8 +25,9 @@ from _mutations import mutants_of
 from _trial import Choice, Copy, warm_up
 
 CORE = (
-    "_losses _penalty _origin _design _moments _objective _curvature _preconditioner _full "
-    "_certificate _momentum _plane_search _working_set _knobs _schedules _stopping _descent"
+    "_losses _penalty _origin _design _sparse_design _moments _objective _quadratic _curvature "
+    "_preconditioner _full _certificate _history _momentum _plane_search _working_set _knobs "
+    "_schedules _stopping _descent"
 ).split()
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 RECORDING = Path(tempfile.gettempdir()) / "sk_momentum-tests-by-line.json"

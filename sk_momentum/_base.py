@@ -11,14 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from ._compat import fit_context
-from ._descent import Plan
 from ._design import make_design
+from ._history import Plan
 from ._knobs import choose_preconditioner, make_rule
-from ._objective import make_objective
 from ._origin import Origin
 from ._package import PackageMixin
 from ._parameters import CONSTRAINTS, check_each, check_stream, check_together
 from ._penalty import ElasticNet
+from ._quadratic import make_objective
 from ._record import kept_of, known_smoothness, warn_of, warn_of_stream
 from ._stream_verdict import what_went_wrong
 from ._streams import stream_call

@@ -21,8 +21,8 @@ from ._compat import (
 from ._design import make_design
 from ._groups import has_l1, is_auto, searched_step
 from ._moments import MergedMoments
-from ._objective import QuadraticObjective
 from ._pipelines import OwnFitError, only_transforms, rows_of_last_step
+from ._quadratic import QuadraticObjective
 from ._training import fit_together
 
 # Plane search keeps some eight vectors of n rows a candidate and output; together they may take

@@ -10,8 +10,8 @@ from ._advice.facts import Facts, Kept, Record
 from ._advice.rows import RowFacts
 from ._advice.warning import is_due, stream_warning_of, warning_of
 from ._momentum import Accelerated
-from ._objective import QuadraticObjective
 from ._plane_search import PlaneSearch
+from ._quadratic import QuadraticObjective
 from ._stopping import DivergenceWarning
 from ._working_set import WorkingSet
 

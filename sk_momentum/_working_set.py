@@ -3,13 +3,29 @@
 import numpy as np
 
 from ._momentum import Accelerated, Rule
+from ._origin import Origin
 from ._preconditioner import Diagonal
+from ._quadratic import make_objective
 
 # At least so many columns, and until the gradient norm among them has fallen to this
 # share, in at most so many epochs over them.
 SMALLEST_WORKING_SET = 100
 INNER_SHARE = 0.1
 INNER_EPOCHS = 300
+
+
+def restricted(objective, columns):
+    """The objective of some columns, all other coefficients being 0."""
+    return make_objective(
+        loss=objective.loss,
+        design=objective.design.columns(columns),
+        epochs=np.inf,
+        penalty=objective.penalty,
+        Y=objective.Y,
+        s=objective.s,
+        fit_intercept=objective.fit_intercept,
+        origin=Origin(objective.design.origin[columns], objective.origin.targets),
+    )
 
 
 class WorkingSet(Rule):
@@ -41,7 +57,7 @@ class WorkingSet(Rule):
             parameters = np.append(columns, self.objective.n_features)
         else:
             parameters = columns
-        part = self.objective.restricted(columns)
+        part = restricted(self.objective, columns)
         geometry = Diagonal(part)
         inner = Accelerated(geometry, may_restart=np.ones(len(theta), dtype=bool))
         point = theta[..., parameters]

@@ -8,8 +8,9 @@ from scipy import sparse
 
 from sk_momentum import _losses
 from sk_momentum._design import make_design
-from sk_momentum._objective import Objective, QuadraticObjective
+from sk_momentum._objective import Objective
 from sk_momentum._penalty import ElasticNet
+from sk_momentum._quadratic import QuadraticObjective
 
 # A new loss is found by its bound on the curvature.
 LOSSES = [

@@ -5,9 +5,10 @@ import pytest
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
 from scipy import sparse
 
-from sk_momentum._descent import Plan, descend
+from sk_momentum._descent import descend
 from sk_momentum._design import make_design
 from sk_momentum._full import Full
+from sk_momentum._history import Plan
 from sk_momentum._knobs import make_rule
 from sk_momentum._losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk_momentum._objective import Objective

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
 
-from sk_momentum._descent import History, Mean, Plan, descend
+from sk_momentum._descent import descend
+from sk_momentum._history import History, Mean, Plan
 from sk_momentum._knobs import Diagonal, Identity
 from sk_momentum._momentum import FixedMomentum, Rule
 

@@ -5,7 +5,7 @@ import pytest
 from _core import CONTAINERS, table, weights
 from scipy import sparse
 
-from sk_momentum import _design
+from sk_momentum import _design, _sparse_design
 from sk_momentum._design import make_design
 
 N, D = 150, 5
@@ -22,7 +22,7 @@ def X(request, monkeypatch):
     if request.param == "many blocks":
         monkeypatch.setattr(_design, "DENSE_BLOCK", 64 * D)
         monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 64)
-        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self, *_: 64)
+        monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 64)
         monkeypatch.setattr(_design, "LARGEST_PANEL", 64 * D)
         monkeypatch.setattr(_design, "GATHER", 40 * D)
     return table(N, D)

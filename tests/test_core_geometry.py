@@ -10,8 +10,8 @@ from scipy.linalg import eigh
 from sk_momentum import _design
 from sk_momentum._curvature import Curvature, CurvatureBound, largest_eigenvalue
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
-from sk_momentum._objective import QuadraticObjective
 from sk_momentum._preconditioner import check_scales
+from sk_momentum._quadratic import QuadraticObjective
 
 GEOMETRIES = [Identity, Diagonal, ColumnScales, Full]
 SCALE_FREE = [Diagonal, Full]

@@ -23,8 +23,8 @@ from sk_momentum._knobs import (
 )
 from sk_momentum._moments import SampledMoments
 from sk_momentum._momentum import Accelerated, FixedMomentum, steady_state_factor
-from sk_momentum._objective import QuadraticObjective
 from sk_momentum._plane_search import PlaneSearch
+from sk_momentum._quadratic import QuadraticObjective
 from sk_momentum._working_set import WorkingSet
 
 ALPHAS = (0.0, 0.3, 5.0)

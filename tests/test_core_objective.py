@@ -14,8 +14,10 @@ from _core import (
     weights,
 )
 
-from sk_momentum import _design, _objective
-from sk_momentum._objective import Objective, QuadraticObjective, make_objective
+from sk_momentum import _design, _objective, _sparse_design
+from sk_momentum._objective import Objective
+from sk_momentum._quadratic import QuadraticObjective, make_objective
+from sk_momentum._working_set import restricted
 
 ALPHAS = (0.0, 0.3, 2.0)
 
@@ -25,7 +27,7 @@ def blocks(request, monkeypatch):
     if request.param == "many blocks":
         monkeypatch.setattr(_objective, "VECTOR_BLOCK", 32)
         monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 32)
-        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self, *_: 32)
+        monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
 
 def cases():
@@ -169,7 +171,7 @@ def test_the_mean_of_the_batches_gradients_is_the_gradient(loss, container):
 def test_restricted_to_columns_the_others_are_zero(loss, container):
     objective = make(loss, container, alphas=(0.3,), l1_ratio=0.5)
     columns = np.array([0, 2])
-    part = objective.restricted(columns)
+    part = restricted(objective, columns)
     small = some_theta(part)
     theta = objective.zeros(1)
     theta[..., [0, 2, -1]] = small

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weights
 
-from sk_momentum import _design
+from sk_momentum import _design, _sparse_design
 from sk_momentum._design import make_design
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._moments import Moments
-from sk_momentum._objective import Objective, QuadraticObjective
+from sk_momentum._objective import Objective
 from sk_momentum._origin import FAR, Origin, choose_origin
 from sk_momentum._penalty import ElasticNet
+from sk_momentum._quadratic import QuadraticObjective
 
 D = 4
 ORIGIN = np.array([2.0, 0.0, -3.0, 0.5])
@@ -25,7 +26,7 @@ CASES = [
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
         monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 32)
-        monkeypatch.setattr(_design.SparseDesign, "block_rows", lambda self, *_: 32)
+        monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
 
 def pair(loss, kind, container, *, l1_ratio=0.0):
