@@ -150,7 +150,7 @@ def test_unfinished_candidates_are_told_once(refit):
 
 def test_diverged_and_unfinished_are_told_together():
     X, y = problem("binary")
-    estimator = plain("binary", tol=1e-2, max_iter=100)
+    estimator = plain("binary", tol=1e-2, max_iter=150)
     grid = {"learning_rate": [1e-5, 0.3, 1e6]}
     with pytest.warns(DivergenceWarning) as record:
         search = MomentumGridSearchCV(estimator, grid, cv=3).fit(X, y)
