@@ -85,6 +85,7 @@ def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
 
     class Watched(Accelerated):
         def step(self, theta, G, eta):
+            assert eta == 1.0
             part = self.geometry.objective
             seen.append(self.geometry.norm(G.copy(), part.coefficients(theta))[0])
             super().step(theta, G, eta)
