@@ -110,7 +110,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         DivergenceWarning
             If the loss rose beyond ten times its start; says which learning rate to try.
         ConvergenceWarning
-            If `max_iter` was reached first; says what to change.
+            If `max_iter` was reached first, or rounding hides the optimum; says what to change.
         """
         tasks, printer = None, Printer() if self.verbose else None
         if watched(self):

@@ -43,8 +43,9 @@ fit_intercept : bool, default=True
 max_iter : int >= 1, default=1000
     Epochs at most.
 tol : float >= 0 or None, default=1e-4
-    Full batch: converged when the gradient norm, in the metric of the geometry used, is at
-    most `tol` times that of the null model (w = 0, best intercept). Mini-batches: stop at a
+    Full batch: converged when the gradient norm, in the metric of the geometry used (with
+    `preconditioner=None` every column in units of its own curvature), is at most `tol` times
+    that of the null model (w = 0, best intercept). Mini-batches: stop at a
     plateau, when the loss has not improved by `tol` times the null model's loss for
     `n_iter_no_change` epochs and 3 / (1 - beta) steps. None or 0: exactly `max_iter` epochs.
 n_iter_no_change : int >= 1, default=5
@@ -84,7 +85,8 @@ smoothness_ : float
     it would take more than a tenth of the fit's time: `stable_learning_rate` finds it out.
 status_ : str
     Why the fit ended: "converged" (certified by the gradient), "plateau", "max_iter", "diverged",
-    "early_stopped", "stopped" (a callback asked) or "stalled" (rounding hid the rest).
+    "early_stopped", "stopped" (a callback asked) or "stalled" (rounding hides whether this is
+    the optimum, or there is none; a warning says which column and what to do).
 history_ : dict of ndarray of shape (`n_iter_` + 1,)
     The start and every epoch: loss, validation_loss (where there are validation rows),
     gradient_norm, learning_rate and momentum (NaN at the start), seconds since fit began.
