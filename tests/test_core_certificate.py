@@ -333,7 +333,7 @@ def test_a_refused_claim_asks_for_a_smaller_gradient():
 
 def test_a_gradient_stands_still_when_it_no_longer_falls_by_a_tenth():
     rules = stopping()
-    norms = [np.array([0.95**epoch, 0.999**epoch]) for epoch in range(STANDSTILL + 2)]
+    norms = [np.array([0.97**epoch, 0.999**epoch]) for epoch in range(STANDSTILL + 2)]
     found = [list(rules.standstill(norm)) for norm in norms]
     assert found[STANDSTILL - 1] == [False, False]
     assert found[STANDSTILL] == [False, True]

@@ -113,6 +113,12 @@ def test_after_a_divergence_the_best_is_given_back(best):
     assert outcome.state["iterate"] is None
 
 
+def test_without_a_tolerance_all_epochs_are_run():
+    """Even at the optimum, and with nothing left to gain."""
+    outcome, *_ = go([0.0] * 4, objective=make(SQUARED, Y=np.zeros((3, 90))))
+    assert (outcome.status, outcome.n_iter) == ("max_iter", 3)
+
+
 def test_of_equal_losses_the_first_is_the_best_and_nan_never():
     outcome, _, path = go([2.0, 1.0, 1.0, 2.0, np.nan])
     assert (outcome.status, outcome.best_iter) == ("diverged", 1)

@@ -128,6 +128,17 @@ def test_batches_hold_every_row_once_in_order(X, container, size, order):
     assert len(sizes) == -(-len(expected) // size)
 
 
+@pytest.mark.parametrize("size", [1, 7, 40, 64, N, 2 * N])
+def test_the_largest_squares_of_a_batch(X, container, size):
+    """Column by column over consecutive batches, the short last one too, about any center."""
+    design, w = make_design(container(X)), weights(N, total=1.0)
+    for center in (np.zeros(D), np.array([0.0, 1.0, -2.0, 0.0, 0.5])):
+        squares = w[:, None] * (X - center) ** 2
+        sums = [squares[a : a + size].sum(axis=0) for a in range(0, N, size)]
+        found = design.largest_batch_squares(w, center, size)
+        np.testing.assert_allclose(found, np.max(sums, axis=0) / size, rtol=1e-11)
+
+
 @pytest.mark.parametrize("rows", [None, [0, 3, 4, 80, 149]])
 def test_panels_hold_the_rows_once_and_none_is_empty(X, container, rows):
     design = make_design(container(X))

@@ -72,6 +72,8 @@ def test_a_constant_column_has_no_variance(container, centered):
         moments = Moments(make_design(container(X)), weights(N), centered=centered)
         moments.small = small
         expected = np.zeros(3) if centered else np.array([0.01, 1e12, 0.0])
+        np.testing.assert_allclose(moments.scales[1][2:], expected, rtol=1e-12)
+        np.testing.assert_allclose(moments.scales[0], moments.center, rtol=1e-12)
         np.testing.assert_allclose(moments.variances[2:], expected, rtol=1e-12)
         assert (moments.variances[:2] > 0).all()
 

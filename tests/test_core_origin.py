@@ -9,7 +9,7 @@ from sk_momentum._design import make_design
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._moments import Moments
 from sk_momentum._objective import Objective
-from sk_momentum._origin import FAR, Origin, choose_origin
+from sk_momentum._origin import FAR, UNITS, Origin, choose_origin
 from sk_momentum._penalty import ElasticNet
 from sk_momentum._quadratic import QuadraticObjective
 
@@ -147,8 +147,8 @@ def test_products_batches_and_moments_are_of_the_rows_about_the_origin(container
 def test_a_column_that_varies_by_its_rounding_is_constant(container):
     """0.1 + 0.2 and 0.3 are one value, wherever the rows are taken about."""
     X, s = table(90, D), weights(90)
-    X[:, 1] = np.where(np.arange(90) % 2, 0.1 + 0.2, 0.3)
-    for origin in (None, np.array([0.0, 0.3, 0.0, 0.0])):
+    X[:, 1] = 1e6 * np.where(np.arange(90) % 2, 0.1 + 0.2, 0.3)
+    for origin in (None, np.array([0.0, 0.3e6, 0.0, 0.0])):
         for small in (True, False):
             moments = Moments(make_design(CONTAINERS[container](X), origin), s, centered=True)
             moments.small = small
@@ -187,6 +187,63 @@ def test_columns_far_from_zero_have_an_origin_of_their_own():
         assert origin[3] == 7.5
     X[60, 2] = 0.0
     assert choose_origin(CONTAINERS["sparse"](X))[2] == 0.0
+
+
+def test_a_rounded_intercept_belongs_to_coefficients_as_they_are_rounded():
+    """Beside a date in float32 a coefficient gives a few units for an intercept that fits."""
+    dates = np.array([20240131.0, 3.0, 0.0])
+    origin, rng = Origin(dates, np.array([0.5, -1.0])), np.random.default_rng(0)
+    theta = rng.standard_normal((40, 2, 4))
+    W = theta[..., :3].astype(np.float32)
+    theta[..., :3] = W
+    found = origin.unshift_rounded(theta, np.float32)
+    assert found.dtype == np.float32
+    units = np.abs(found[..., :3].astype(float) - W) / np.spacing(np.abs(W))
+    assert (units[..., 0] <= UNITS).all()
+    assert (units[..., 1:] == 0).all()
+    plain = origin.unshift(theta).astype(np.float32)
+
+    def off(rounded):
+        """Of the margin at the origin, in units of the last place of the intercept."""
+        rounded = rounded.astype(np.longdouble)
+        at_origin = rounded[..., :3] @ dates.astype(np.longdouble) + rounded[..., 3]
+        exact = theta[..., 3] + origin.targets
+        return np.abs(at_origin - exact) / np.spacing(np.abs(rounded[..., 3]).astype(np.float32))
+
+    assert off(found).max() < 0.2
+    assert off(plain).max() > 0.4
+    alone = Origin.zero(3, 2).unshift_rounded(theta, np.float32)
+    np.testing.assert_array_equal(alone, theta.astype(np.float32))
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize(("loss", "kind"), CASES)
+def test_an_objective_in_double_is_that_of_its_rows(loss, kind, container):
+    """float32 rows and targets, F and its gradient with the digits of float64; once."""
+    X, Y = table(90, D).astype(np.float32), encoded_targets(loss, 90).astype(np.float32)
+    s = weights(90).astype(np.float32)
+    single, double = (
+        kind(
+            design=make_design(CONTAINERS[container](X.astype(dtype))),
+            loss=loss(),
+            penalty=ElasticNet((0.3,), 0.0, np.float64),
+            Y=Y.astype(dtype),
+            s=s.astype(dtype),
+            fit_intercept=True,
+        )
+        for dtype in (np.float32, np.float64)
+    )
+    assert single.rounds
+    assert not double.rounds
+    assert pair(loss, kind, container)[1].rounds
+    assert not double.in_double()
+    assert single.in_double()
+    assert not single.in_double()
+    theta = some_theta(double)
+    for a, b in zip(single.evaluate(theta), double.evaluate(theta), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+    assert single.targets.dtype == np.float64
+    assert single.released(theta).dtype == np.float32
 
 
 def test_a_shift_and_back():

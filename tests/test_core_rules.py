@@ -25,6 +25,31 @@ def rates(*values):
 # ---------------------------------------------------------------- fixed momentum
 
 
+@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
+@pytest.mark.parametrize("geometry", [Identity, Diagonal])
+def test_the_threshold_is_that_of_the_steady_state(momentum_type, geometry):
+    """After a step of fixed momentum: prox at eta times the steady-state factor."""
+    objective = make(LOSSES[0], alphas=(0.1, 0.3, 1.0), l1_ratio=0.5)
+    metric = geometry(objective)
+    rule = FixedMomentum(metric, momentum_type=momentum_type, momentum=MOMENTA)
+    free = FixedMomentum(
+        geometry(make(LOSSES[0], alphas=(0.05, 0.15, 0.5))),
+        momentum_type=momentum_type,
+        momentum=MOMENTA,
+    )
+    theta, G, eta = (
+        some_theta(objective, 3),
+        some_theta(objective, 3, seed=2),
+        rates(0.1, 0.2, 0.4),
+    )
+    expected = theta.copy()
+    for each, point in ((rule, theta), (free, expected)):
+        each.init(point)
+        each.step(point, G.copy(), eta)
+    metric.prox(expected, eta * steady_state_factor(momentum_type, MOMENTA)[:, None, None])
+    np.testing.assert_allclose(theta, expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("geometry", [Identity, Diagonal, Full])
 @pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
 def test_fixed_momentum_is_the_table(momentum_type, geometry):
