@@ -16,7 +16,7 @@ from ._history import Plan
 from ._knobs import choose_preconditioner, make_rule
 from ._origin import Origin
 from ._package import PackageMixin
-from ._parameters import CONSTRAINTS, check_each, check_stream, check_together
+from ._parameters import CONSTRAINTS, check_each, check_together
 from ._penalty import ElasticNet
 from ._quadratic import make_objective
 from ._record import kept_of, known_smoothness, warn_of, warn_of_stream
@@ -145,7 +145,6 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         # scikit-learn checks them in the first call only.
         self._validate_params()
         check_together(self, searches=False)
-        check_stream(self)
         try:
             rows = validate_rows(
                 self, X, y, sample_weight, reset=not resume, new_targets=new_targets

@@ -32,7 +32,7 @@ schedule : {"constant", "invscaling", "cosine", "adaptive"} or callable, default
     A factor on the learning rate in epoch e = 0, 1, ...: 1; (1 + e)^-1/2; half a cosine
     wave over `max_iter`; divided by 5 whenever the loss has not improved by `tol` times the
     null model's for `n_iter_no_change` epochs, until it is below 1e-6; or e -> factor.
-    `partial_fit` counts its calls and takes neither "cosine" nor "adaptive".
+    `partial_fit`, which counts its calls, is absent with "cosine" and "adaptive".
 alpha : float >= 0, default=1e-4
     Strength of the penalty alpha ((1 - l1_ratio) / 2 ||w||^2 + l1_ratio ||w||_1), added to the
     *mean* loss. The intercept is not penalised.

@@ -69,7 +69,8 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
 
         In mini-batches of `batch_size`, in one batch if that is None. There is no stopping rule; a
         step that is not finite is undone. Each call adds to `stream_history_`. Absent where
-        `preconditioner="full"`, which needs all rows at once.
+        `preconditioner="full"`, which needs all rows at once, and where `schedule` is "cosine" or
+        "adaptive".
 
         Parameters
         ----------

@@ -131,7 +131,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         In mini-batches of `batch_size`, in one batch if that is None. There is no stopping rule; a
         step that is not finite is undone. Each call adds to `stream_history_`; rows whose weights
         are all 0 by `class_weight` change nothing. Absent where `preconditioner="full"`, which
-        needs all rows at once.
+        needs all rows at once, or `schedule` is "cosine" or "adaptive".
 
         Parameters
         ----------

@@ -62,25 +62,30 @@ def check_together(estimator, *, searches):
         )
 
 
+# Values that ask for more than the rows of a call: why there is no partial_fit, what to use.
+NO_STREAM = {
+    ("preconditioner", "full"): (
+        "the full geometry needs all rows at once; use preconditioner='diagonal' (which 'auto' "
+        "takes) or None"
+    ),
+    ("schedule", "cosine"): (
+        "half a wave over epochs needs their number; use schedule='invscaling', or a callable "
+        "from the number of calls before to a factor, such as `lambda e: 0.99**e`"
+    ),
+    ("schedule", "adaptive"): (
+        "it compares losses of the same rows, and every call brings others; use "
+        "schedule='invscaling', or a callable from the number of calls before to a factor, such "
+        "as `lambda e: 0.99**e`"
+    ),
+}
+
+
 def can_stream(estimator):
-    """Whether there is a partial_fit: with preconditioner="full" there is none."""
-    if estimator.preconditioner == "full":
-        raise AttributeError(
-            f"{type(estimator).__name__} with preconditioner='full' has no partial_fit: the full "
-            "geometry needs all rows at once; use preconditioner='diagonal' (which 'auto' takes) "
-            "or None."
-        )
+    """Whether there is a partial_fit, which sees no end and no row twice."""
+    for (name, value), reason in NO_STREAM.items():
+        given = getattr(estimator, name)
+        if isinstance(given, str) and given == value:
+            raise AttributeError(
+                f"{type(estimator).__name__} with {name}={value!r} has no partial_fit: {reason}."
+            )
     return True
-
-
-def check_stream(estimator):
-    """The rules between parameters and partial_fit, which sees no end and no loss twice."""
-    if estimator.schedule in ("cosine", "adaptive"):
-        reason = {
-            "cosine": "is half a wave over epochs that partial_fit does not know",
-            "adaptive": "compares the losses of the same rows, which partial_fit does not see",
-        }[estimator.schedule]
-        raise ValueError(
-            f"schedule={estimator.schedule!r} {reason}; use schedule='invscaling', or a callable "
-            "from the number of calls before to a factor, such as `lambda e: 0.99**e`."
-        )
