@@ -66,7 +66,8 @@ class PlaneSearch(Rule):
 
     def init(self, theta):
         """delta = 0."""
-        if not self.geometry.starts_at_null:
+        far = self.objective.design.moved or not self.objective.fit_intercept
+        if far and not self.geometry.starts_at_null:
             # In raw coordinates steps are as long as columns are far from 0, and cancel.
             self.objective.in_double()
         self.delta = np.zeros_like(theta)

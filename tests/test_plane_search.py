@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
-from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
 
 
 def conjugate_gradients(A, b, steps):
@@ -133,7 +133,8 @@ def test_a_saturated_start_is_not_an_optimum(geometry):
     """Where p (1 - p) has underflowed the loss has no curvature, but a gradient."""
     X, y = load_breast_cancer(return_X_y=True)
     model = MomentumLogisticClassifier(1.0, 0.0, batch_size=10, alpha=0, warm_start=True)
-    model.partial_fit(X, y, classes=[0, 1])
+    with pytest.warns(DivergenceWarning, match="learning_rate=1 is above"):
+        model.partial_fit(X, y, classes=[0, 1])
     knobs = {"learning_rate": "auto", "momentum": "auto", "preconditioner": geometry}
     model.set_params(batch_size=None, alpha=1e-3, max_iter=500, **knobs)
     with warnings.catch_warnings():
