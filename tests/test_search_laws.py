@@ -1,19 +1,22 @@
 """What a search must not mix up: rows of other splits, equal values, raw rows, candidates."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from _data import estimator_class, plain, problem, random_weights, raw_table
-from _same_search import BOTH, CLASSIFIER, KNOBS, as_frame, assert_same_search, requesting
+from _same_search import BOTH, CLASSIFIER, KNOBS, as_frame, assert_same_search, requesting, run
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_momentum import MomentumLinearRegressor
+from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor
+from sk_momentum._folds import fold_parts
 
 # ----------------------------------------------- splits that partition the rows, or seem to do so
 
@@ -65,6 +68,8 @@ def test_train_sets_that_are_not_the_complement(splits, weighted):
     fit_params = {"sample_weight": random_weights(n)} if weighted else {}
     cv = PARTITIONS[splits](n)
     assert_same_search(estimator, {"alpha": [1e-3, 0.1]}, X, y, fit_params, cv=cv)
+    parts = fold_parts(estimator, X, cv, fit_params)
+    assert (parts is not None) == (splits == "complements in any order")
 
 
 @pytest.mark.parametrize("where", ["a fold", "all but two folds", "every second row"])
@@ -217,3 +222,36 @@ def test_several_scores_of_candidates_that_fail(error_score):
     assert statuses == ["failed", "max_iter", "failed", "failed"]
     assert [len(loss) for loss in search.loss_histories_[1]] == [0, 6, 0, 0]
     assert np.isnan(search.cv_results_["mean_n_iter"]).tolist() == [True, False, True, True]
+
+
+def test_candidates_that_fail_where_a_split_is_cut_among_workers():
+    """Three splits for two workers: the candidates of the last one are divided between them."""
+    X, y = problem("binary")
+    grid = {"learning_rate": [-1.0, 0.02, 0.1], "momentum": [0.0, 0.8, 2.0]}
+    settings = {"cv": 3, "return_train_score": True}
+    with joblib.parallel_config("threading", n_jobs=2), pytest.warns(FitFailedWarning):
+        with pytest.warns(UserWarning, match="non-finite"):
+            search = assert_same_search(plain("binary", max_iter=5), grid, X, y, **settings)
+    sound = [p["learning_rate"] > 0 and p["momentum"] < 1 for p in search.cv_results_["params"]]
+    for i in range(3):
+        assert (search.cv_results_[f"split{i}_status"] != "failed").tolist() == sound
+
+
+def test_what_a_step_says_when_it_fails_is_told():
+    X, y = raw_table("wine")
+    pipeline = make_pipeline(PCA(), plain("multinomial", max_iter=5))
+    grid = {"pca__n_components": [2, 1000], CLASSIFIER + "learning_rate": [1e-4, 1e-3]}
+    with pytest.warns(UserWarning, match="non-finite"):
+        with pytest.warns(FitFailedWarning, match="n_components=1000 must be between"):
+            run(MomentumGridSearchCV, pipeline, grid, X, y, cv=2)
+
+
+def test_objects_of_the_grid_stay_as_they_are():
+    """Steps that a grid offers are cloned before the grid's own parameters are set on them."""
+    X, y = raw_table("wine")
+    scalers = [StandardScaler(), StandardScaler(with_std=False)]
+    pipeline = make_pipeline(StandardScaler(), plain("multinomial", max_iter=5))
+    grid = {"standardscaler": scalers, "standardscaler__with_mean": [True, False]}
+    run(MomentumGridSearchCV, pipeline, grid, X, y, cv=2)
+    assert [(each.with_mean, each.with_std) for each in scalers] == [(True, True), (True, False)]
+    assert not any(hasattr(each, "scale_") or hasattr(each, "mean_") for each in scalers)
