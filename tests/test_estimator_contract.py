@@ -50,11 +50,6 @@ def expected_failures(estimator):
     """
     if estimator.warm_start and estimator.learning_rate != "auto":
         return {"check_supervised_y_2d": "a second fit goes on from the first"}
-    if estimator.schedule == "adaptive":
-        # They call partial_fit, which refuses a schedule that waits for plateaus.
-        names = ("fit_score_takes_y", "n_features_in_after_fitting")
-        names += ("estimators_partial_fit_n_features",)
-        return {f"check_{name}": "partial_fit refuses schedule='adaptive'" for name in names}
     if estimator.batch_size is None:
         return {}
     reason = "sample_weight is not equivalent to removing or repeating rows in mini-batches"
