@@ -52,6 +52,8 @@ class Mutant:
     line : int
     lines, scope : tuple of int
         Those of the statement around it, and those of the class or function.
+    at_import : bool
+        Whether it is run on import, not by a test.
     before, after : str
         The lines that change, without indentation.
     source : str
@@ -63,6 +65,7 @@ class Mutant:
     line: int
     lines: tuple
     scope: tuple
+    at_import: bool
     before: str
     after: str
     source: str
@@ -90,7 +93,8 @@ class _Finder(ast.NodeVisitor):
         self.starts = [0]
         for line in self.encoded.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
-        self.names, self.scopes, self.statement, self.found = [], [], None, []
+        self.names, self.scopes, self.functions = [], [], 0
+        self.statement, self.found = None, []
 
     # ------------------------------------------------------------- bookkeeping
 
@@ -124,6 +128,7 @@ class _Finder(ast.NodeVisitor):
                 line=node.lineno,
                 lines=tuple(range(around.lineno, max(end, around.lineno) + 1)),
                 scope=tuple(range(*self.scopes[-1])) if self.scopes else (),
+                at_import=not self.functions,
                 before=_joined(old[first : len(old) - last]),
                 after=_joined(new[first : len(new) - last]) or "(nothing)",
                 source=source,
@@ -140,7 +145,9 @@ class _Finder(ast.NodeVisitor):
             if default is not None:
                 self.statement = node.body[-1]
                 self.visit(default)
+        self.functions += 1
         self.block(node)
+        self.functions -= 1
 
     def visit_ClassDef(self, node):
         self.block(node)

@@ -53,9 +53,9 @@ class Choice:
     def covering(self, mutant):
         """The tests that run the statement; of a constant those that run where it is at home."""
         tests = self._of(mutant.file, mutant.lines)
-        if tests:
+        if tests and not mutant.at_import:
             return tests
-        tests = self._of(mutant.file, mutant.scope)
+        tests |= self._of(mutant.file, mutant.scope)
         names = mutant.before.split("=")[0].split(":")[0].replace("self.", "").split()
         word = names[-1].strip("(),") if names else ""
         for path in PACKAGE.glob("*.py"):

@@ -151,6 +151,8 @@ def test_values_too_large_to_square_are_refused(container, dtype):
     if dtype == np.float64:
         with pytest.raises(ValueError, match="too large to square"):
             _ = moments.variances
+        with pytest.raises(ValueError, match="too large to square"):
+            moments.row_norms(np.zeros(D), np.ones(D))
     else:
         # Squared in float64, whatever the rows are.
         assert np.isfinite(moments.variances).all()

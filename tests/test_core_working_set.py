@@ -120,6 +120,14 @@ def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
         size = min(max(2 * len(active), SMALLEST_WORKING_SET), np.count_nonzero(urgency))
         expected = np.sort(np.argsort(-urgency)[:size])
         np.testing.assert_array_equal(rule._in_play(theta, G), expected)
+    # At rest themselves, while a hundred others are not.
+    theta[..., :d] = 0.0
+    theta[:, 1, [3, 200]] = 0.01, -0.01
+    G = objective.zeros(1)
+    G[..., 10:150] = 5.0
+    G[:, 1, [3, 200]] = -objective.penalty.l1.ravel() * [1, -1]
+    assert not rule.geometry.violation(G, objective.coefficients(theta))[[3, 200]].any()
+    assert {3, 200} <= set(rule._in_play(theta, G))
     nothing = objective.zeros(1)
     assert len(rule._in_play(nothing, 0 * nothing)) == 1
 
