@@ -17,6 +17,8 @@ HALVINGS = 20
 EXHAUSTED_DECREMENT = 1e-6
 # Epochs in which g' P^-1 g has not fallen by half after which F's rounding ends the search.
 IDLE = 3
+# The ratio of the columns' mean squares from which on float32 has no digits for the small ones.
+UNLIKE = 1e6
 # 1 - cos^2 of the angle between both directions below which they are taken for one.
 PARALLEL = 1e-12
 # H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
@@ -66,9 +68,8 @@ class PlaneSearch(Rule):
 
     def init(self, theta):
         """delta = 0."""
-        far = self.objective.design.moved or not self.objective.fit_intercept
-        if far and not self.geometry.starts_at_null:
-            # In raw coordinates steps are as long as columns are far from 0, and cancel.
+        if not self.geometry.starts_at_null and self._has_unlike_scales():
+            # Raw steps then are long where columns are large, and cancel.
             self.objective.in_double()
         self.delta = np.zeros_like(theta)
         self.refresh(theta)
@@ -79,6 +80,11 @@ class PlaneSearch(Rule):
         self._blocked = np.zeros(len(theta), dtype=int)
         self._lowest = np.full(len(theta), np.inf)
         self._reweighted_at = np.full_like(theta, np.nan)
+
+    def _has_unlike_scales(self):
+        center, variances = self.objective.moments.scales
+        squares = variances + np.square(center + self.objective.design.origin)
+        return squares.max(initial=0) > UNLIKE * squares[squares > 0].min(initial=np.inf)
 
     def refresh(self, theta):
         """Margins from the coefficients themselves."""

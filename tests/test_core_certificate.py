@@ -108,6 +108,7 @@ def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):
     objective = make(loss, n=900, d=3, alphas=(0.1,))
     theta = optimum(objective) + 1e-2 * some_theta(objective)
     G = objective.evaluate(theta)[1]
+    monkeypatch.setattr(_certificate, "SAMPLE_ROWS", 10_000)
     exact = remaining_gap(objective, Diagonal(objective), theta, G, None)
     sampled = []
     hessian = type(objective).hessian
