@@ -180,7 +180,8 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
                 )
             return
         classes = class_list(classes)
-        if known is not None and not np.array_equal(known, classes):
+        # As lists: before NumPy 1.25 numbers beside text are compared with a FutureWarning.
+        if known is not None and known.tolist() != classes.tolist():
             raise ValueError(
                 f"classes={listed(classes)} are not those of the calls before, {listed(known)}; "
                 "leave classes out, or start with a new estimator."
