@@ -23,12 +23,14 @@ class OneThread:
     def __init__(self):
         self.lock = threading.Lock()
         self.depths = Counter()
-        self.shared = self.limited = None
+        self.limited = None
 
     @contextmanager
     def __call__(self):
         """A context in which BLAS works in the thread that calls it."""
         libraries = blas_libraries()
+        # From its version 3.8 on threadpoolctl lets the thread that has set a number set it again
+        # and no other one, until a context of it ends there: this one.
         with libraries.select(threading_layer=OF_THE_CALLING_THREAD).limit(limits=1):
             self.enter(libraries)
             try:
@@ -43,11 +45,8 @@ class OneThread:
                 layers = {
                     getattr(each, "threading_layer", None) for each in libraries.lib_controllers
                 }
-                self.shared = libraries.select(
-                    threading_layer=list(layers - {OF_THE_CALLING_THREAD})
-                )
-                self.limited = self.shared.limit(limits=1)
-                self.let_go()
+                shared = libraries.select(threading_layer=list(layers - {OF_THE_CALLING_THREAD}))
+                self.limited = shared.limit(limits=1)
             self.depths[threading.get_ident()] += 1
 
     def leave(self):
@@ -61,16 +60,6 @@ class OneThread:
         self.depths = +depths
         if not self.depths:
             self.limited.restore_original_limits()
-            self.let_go()
-
-    def let_go(self):
-        """Let another thread set the numbers.
-
-        From its version 3.8 on threadpoolctl lets the thread that has set a number set it again,
-        and no other one, until a context of it ends there.
-        """
-        with self.shared.limit(limits=None):
-            pass
 
     def after_fork(self):
         """In a child only the thread that forked lives on."""

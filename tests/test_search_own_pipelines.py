@@ -16,6 +16,7 @@ from _own_pipelines import (
     Undersampler,
 )
 from _same_search import KNOBS, assert_same_search, mean_error, run
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.metrics import get_scorer
@@ -205,6 +206,17 @@ def test_weights_of_a_diagnosis():
     assert expected != pytest.approx(stable_learning_rate(pipeline, X, y), rel=1e-3)
 
 
+def test_weights_that_only_an_earlier_step_requests():
+    X, y = raw_table("breast_cancer")
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        model = plain("binary").set_fit_request(sample_weight=False)
+        weights = random_weights(len(y))
+        scaled = StandardScaler().fit_transform(X, sample_weight=weights)
+        limit = stable_learning_rate(make_pipeline(scaler, model), X, y, weights)
+    assert limit == pytest.approx(stable_learning_rate(model, scaled, y), rel=1e-12)
+
+
 def test_the_smoothness_of_a_search_is_that_of_the_rows_of_the_last_step():
     X, y = unbalanced()
     pipeline = ResamplingPipeline([*STEPS["both"], ("model", plain("binary", max_iter=5))])
@@ -214,6 +226,8 @@ def test_the_smoothness_of_a_search_is_that_of_the_rows_of_the_last_step():
     limit = 2 * (1 + beta) / ((1 - beta) * search.smoothness_)
     assert stable_learning_rate(best, X, y) == pytest.approx(limit, rel=1e-9)
     assert "fit" not in vars(search.best_estimator_.steps[-1][1])
+    # Without a refit nobody knows what the model would see of all rows.
+    assert run(MomentumGridSearchCV, pipeline, GRID, X, y, cv=3, refit=False).smoothness_ is None
 
 
 # ----------------------------------------------------- fit_transform that is not fit().transform()

@@ -132,6 +132,26 @@ def test_mini_batch_fits_that_overlap(loss):
         np.testing.assert_array_equal(model.coef_, alone.coef_)
 
 
+@pytest.mark.parametrize(("batch_size", "threads"), [(16, 1), (None, 2), (10**6, 2)])
+def test_only_small_batches_are_limited(batch_size, threads):
+    X, y = problem("binary")
+    seen = []
+
+    def schedule(epoch):
+        seen.extend(blas_threads())
+        return 1.0
+
+    plain("binary", batch_size=batch_size, max_iter=3, schedule=schedule).fit(X, y)
+    assert set(seen) == {threads}
+
+
+def test_another_thread_may_set_the_number_afterwards():
+    with one_blas_thread():
+        pass
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(limited, lambda: None).result(10)
+
+
 def test_many_fits_at_once():
     """However they overlap."""
     X, y = problem("binary")
