@@ -245,7 +245,8 @@ def test_scipy_comes_near_the_minimum_and_never_below(loss, l1_ratio):
         W = (u - v).reshape(k, 2)
         R = oracle.s[:, None] * oracle.loss.derivative(X @ W.T + b, oracle.Y)
         G = (R.T @ X + oracle.l2 * W).ravel()
-        return oracle.F(W, b), np.concatenate([G + oracle.l1, oracle.l1 - G, R.sum(axis=0)])
+        slope = np.concatenate([G + oracle.l1, oracle.l1 - G, R.sum(axis=0)])
+        return oracle.F(W, b), slope.astype(np.float64)
 
     settings = {"bounds": [(0, None)] * 4 * k + [(None, None)] * k, "jac": True}
     best = minimize(F, np.zeros(5 * k), options={"ftol": 1e-15, "gtol": 1e-9}, **settings).fun
