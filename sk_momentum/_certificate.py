@@ -22,7 +22,7 @@ SAMPLE_ROWS = 50
 SET_AHEAD, SET_BACK = 0.5, 0.05
 
 
-def remaining_gap(objective, geometry, theta, G, local):
+def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
     """The estimate of F - F* for every candidate, of shape (m,).
 
     NaN where it would cost more than what it may save: where a Gram matrix does.
@@ -35,6 +35,9 @@ def remaining_gap(objective, geometry, theta, G, local):
         Where, and the gradient of the smooth part there.
     local : Local or None
         The mean loss there, if it is at hand.
+    allowed : ndarray of shape (m,), default=inf
+        The gap above which a sample is not believed, which may have missed a rare column's rows:
+        all rows say then.
     """
     k, p = objective.n_outputs, objective.n_parameters
     if not objective.design.gram_pays:
@@ -60,11 +63,16 @@ def remaining_gap(objective, geometry, theta, G, local):
         local = objective.local(objective.all_margins(theta))
     every = objective.design.n_rows // (SAMPLE_ROWS * p)
     sample = np.arange(every // 2, objective.design.n_rows, every) if every > 1 else None
-    squares = [
-        Curvature(objective, bound, local.W[i], l2[i], rows=sample, free=free[i]).square(g)
-        for i, g in enumerate(G)
-    ]
-    return 0.5 * np.array(squares)
+
+    def gap(i, rows):
+        metric = Curvature(objective, bound, local.W[i], l2[i], rows=rows, free=free[i])
+        return 0.5 * metric.square(G[i])
+
+    gaps = np.array([gap(i, sample) for i in range(len(G))])
+    if sample is not None:
+        for i in np.flatnonzero(gaps > allowed):
+            gaps[i] = gap(i, None)
+    return gaps
 
 
 def has_no_optimum(objective, geometry, theta, G, local):

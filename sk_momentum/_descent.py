@@ -273,13 +273,15 @@ class _Descent:
         gained = self.stopping.null_loss - self.F
         if not self.geometry.measures_gap:
             local = self.rule.local if self.mean is None else None
-            gap = remaining_gap(self.objective, self.geometry, self.point, self.G, local)
             # Where coefficients may become 0 the decrement is too rough for more than GAP_LEFT.
             most = (
                 GAP_LEFT if self.objective.penalty.has_l1 else max(1.0, GAP_SMALL / self.plan.tol)
             )
             share = self.plan.tol * min(most, GAP_LEFT)
             allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
+            gap = remaining_gap(
+                self.objective, self.geometry, self.point, self.G, local, allowed=allowed
+            )
             refused = claimed & (gap > allowed)
             if refused.any():
                 share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]

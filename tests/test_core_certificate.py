@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, weights
+from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, table, weights
 
 from sk_momentum import _certificate
 from sk_momentum._certificate import has_no_optimum, loss_of_rounding, remaining_gap
@@ -124,6 +124,23 @@ def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):
     assert np.ptp(np.diff(sampled[0])) == 0
     np.testing.assert_allclose(found, exact, rtol=0.5)
     assert found != exact
+
+
+def test_a_sample_that_missed_a_column_refuses_nothing(monkeypatch):
+    """A column whose rows the sample never saw has no curvature there: all rows say."""
+    loss, X = OTHERS[0], table(900, 3)
+    monkeypatch.setattr(_certificate, "SAMPLE_ROWS", 10)
+    X[:, 2] = 0.0
+    X[[1, 2, 3], 2] = 1.0
+    objective = make(loss, n=900, X=X, alphas=(0.0,))
+    theta = some_theta(objective)
+    G = objective.evaluate(theta)[1]
+    sampled = remaining_gap(objective, Diagonal(objective), theta, G, None)
+    asked = remaining_gap(objective, Diagonal(objective), theta, G, None, allowed=sampled / 2)
+    monkeypatch.setattr(_certificate, "SAMPLE_ROWS", 10_000)
+    exact = remaining_gap(objective, Diagonal(objective), theta, G, None)
+    assert sampled > 10 * exact
+    np.testing.assert_array_equal(asked, exact)
 
 
 def test_no_gap_where_it_would_cost_too_much(monkeypatch):
