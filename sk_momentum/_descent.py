@@ -250,16 +250,19 @@ class _Descent:
 
     def _verify(self, status, norm):
         """Look twice at what is within tol, and at a gradient norm that no longer falls."""
-        W = self.objective.coefficients(self.point)
-        still = self.stopping.standstill(norm) & (status == None)  # noqa: E711 - elementwise
+        still = self.stopping.standstill(norm)
         if still.any():
+            still &= status == None  # noqa: E711 - elementwise on an object array
             rounding = self.geometry.rounding(self.point, self.F)
             status[still & (norm <= BESIDE_ROUNDING * rounding)] = "stalled"
+        if not any(status):
+            return
         claimed = status == "converged"
         if claimed.any():
             self._verify_claims(status, norm, claimed)
         ended = status == "stalled"
         if ended.any():
+            W = self.objective.coefficients(self.point)
             self.column[self.active] = self.geometry.steepest_column(self.G, W)
             rounded = ended & (self.reason[self.active] == "rounding")
             if rounded.any() and self.objective.in_double():

@@ -10,6 +10,7 @@ Rows and targets are taken about an origin, o and y_0 (`_origin`; zeros mostly),
 intercept kept here is b + o . w - y_0.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -122,8 +123,13 @@ class Objective:
         """w = 0 and the best intercept."""
         theta = self.zeros(n_candidates)
         if self.fit_intercept:
-            theta[..., -1] = self.loss.best_constant(self.Y, self.s)
+            theta[..., -1] = self._best_constant
         return theta
+
+    @cached_property
+    def _best_constant(self):
+        """The raw prediction, one an output, that fits best without a column."""
+        return self.loss.best_constant(self.Y, self.s)
 
     def coefficients(self, theta):
         """The view of theta that the penalty acts on, of shape (m, k, d)."""

@@ -105,7 +105,7 @@ def choose_origin(X):
     origin = np.zeros(X.shape[1])
     full = np.flatnonzero(np.bincount(few.indices, minlength=X.shape[1]) == few.shape[0])
     if len(full):
-        full = full[np.diff(X[:, full].tocsc().indptr) == X.shape[0]]
+        full = full[np.bincount(X.indices, minlength=X.shape[1])[full] == X.shape[0]]
         origin[full] = _of_columns(few[:, full].toarray())
     return origin
 

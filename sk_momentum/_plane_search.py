@@ -111,7 +111,7 @@ class PlaneSearch(Rule):
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
         blocked = self.exhausted | ~amounts.any(axis=1)
-        if blocked.any() or self._blocked.any():
+        if (blocked | (self._blocked > 0)).any():
             self._recover(theta, G, blocked)
 
     def _recover(self, theta, G, blocked):
@@ -157,10 +157,10 @@ class PlaneSearch(Rule):
     def _direction(self, theta, G):
         """-P^-1 g, with P re-weighted first where that pays."""
         u = -self.geometry.direction(G)
-        decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+        decrement = -np.einsum("mkp,mkp->m", G, u)
         falls = decrement < 0.5 * self._smallest
-        self._smallest = np.where(falls, decrement, self._smallest)
         self._idle = np.where(falls, 0, self._idle + 1)
+        self._smallest = np.where(falls, decrement, self._smallest)
         if self._decrement is not None and self.geometry.can_reweight:
             ahead = decrement * (decrement / self._decrement) ** (
                 1 + self.geometry.reweighting_epochs
@@ -170,7 +170,7 @@ class PlaneSearch(Rule):
                 self.geometry.reweight(self.local.W, slow)
                 self._reweighted_at[slow] = theta[slow]
                 u = -self.geometry.direction(G)
-                decrement = np.einsum("mkp,mkp->m", -G, u, dtype=np.float64)
+                decrement = -np.einsum("mkp,mkp->m", G, u)
         self._decrement = decrement
         return u
 
@@ -196,18 +196,19 @@ class PlaneSearch(Rule):
             gradient += slope + np.matmul(curvature, best[..., None])[..., 0]
             hessian += curvature
             self._lowest = np.minimum(self._lowest, phi)
+            rounding = self.objective.rounding(phi, theta)
             move = newton_move(gradient, hessian)
             gain = -0.5 * (gradient * move).sum(axis=1)
             if promised is None:
                 promised = gain
                 # F cannot see gradients below the root of rounding; the gradient itself can.
-                within = gain <= self.objective.rounding(phi, theta)
+                within = gain <= rounding
                 self.exhausted = within & (self._idle >= IDLE)
             open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
             if not open_.any():
                 break
             move[~open_] = 0.0
-            ceiling = self._lowest + 2 * self.objective.rounding(phi, theta)
+            ceiling = self._lowest + 2 * rounding
             for _ in range(HALVINGS):
                 there = best + move
                 reached = self._try(start, step_margins, there) + penalty(there)
@@ -282,8 +283,10 @@ def newton_move(gradient, hessian):
         determinant = a * c - b * b
         apart = determinant > PARALLEL * a * c
         if apart.all():
-            move = np.stack([b * h - c * g, b * g - a * h], axis=1) / determinant[:, None]
-            return np.clip(move, -LARGEST_STEP, LARGEST_STEP)
+            move = np.empty_like(gradient)
+            np.divide(b * h - c * g, determinant, out=move[:, 0])
+            np.divide(b * g - a * h, determinant, out=move[:, 1])
+            return bounded(move)
     # Without any curvature only the guard of the search says where to stop.
     alone = np.divide(-g, a, out=-np.sign(g) * LARGEST_STEP, where=a > np.abs(g) / LARGEST_STEP)
     if gradient.shape[1] == 1:
@@ -292,4 +295,10 @@ def newton_move(gradient, hessian):
     np.divide(b * h - c * g, determinant, out=move[:, 0], where=apart)
     np.divide(b * g - a * h, determinant, out=move[:, 1], where=apart)
     np.copyto(move[:, 0], alone, where=~apart)
-    return np.clip(move, -LARGEST_STEP, LARGEST_STEP)
+    return bounded(move)
+
+
+def bounded(move):
+    """In place: no amount beyond LARGEST_STEP."""
+    np.minimum(move, LARGEST_STEP, out=move)
+    return np.maximum(move, -LARGEST_STEP, out=move)

@@ -1,5 +1,7 @@
 """The rows of X as a CSR matrix."""
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -17,10 +19,11 @@ class SparseDesign(Design):
     """
 
     def place(self, X):
-        X = X.astype(self.dtype, copy=self.moved)
         if self.moved:
-            X.data -= self.origin[X.indices].astype(X.dtype)
-        self.X = X
+            data = self.origin.astype(X.dtype)[X.indices]
+            np.subtract(X.data, data, out=data)
+            X = sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+        self.X = X.astype(self.dtype, copy=False)
         self.blocks = [(rows, self.view(X, rows.start, rows.stop)) for rows in self.cuts()]
 
     def in_double(self):
@@ -106,13 +109,13 @@ class SparseDesign(Design):
         first, second, stored, counts = np.zeros((4, self.n_features))
         for rows, block in self.blocks:
             counts += np.bincount(block.indices, minlength=self.n_features)
-            weights = np.repeat(s[rows], np.diff(block.indptr))
-            deviation = block.data - m[block.indices]
-            stored += np.bincount(block.indices, weights, self.n_features)
-            weights *= deviation
-            first += np.bincount(block.indices, weights, self.n_features)
-            weights *= deviation
-            second += np.bincount(block.indices, weights, self.n_features)
+            entries, weights = copy(block), s[rows].astype(np.float64)
+            entries.data = block.data - m[block.indices]
+            first += entries.T @ weights
+            np.square(entries.data, out=entries.data)
+            second += entries.T @ weights
+            entries.data[:] = 1.0
+            stored += entries.T @ weights
         # Exactly 0 in full columns, or a constant one would seem to vary by rounding.
         rest = np.where(counts < self.n_rows, s.sum() - stored, 0.0)
         return first - rest * m, second + rest * np.square(m)

@@ -113,7 +113,9 @@ class Stopping:
         steps_per_epoch,
         follows_curvature=False,
     ):
-        self.limit = DIVERGENCE_FACTOR * np.maximum(start_loss, null_loss)
+        # Finite, so that one comparison tells inf and NaN too.
+        highest = DIVERGENCE_FACTOR * np.maximum(start_loss, null_loss)
+        self.limit = np.minimum(highest, np.finfo(np.float64).max)
         self.tol = tol
         self.null_loss = null_loss
         self.null_norm = null_norm
@@ -158,16 +160,15 @@ class Stopping:
             if self.tol > 0 and stalled.any():
                 status[stalled] = "early_stopped"
         if self.tol > 0 and (self.full_batch or (start and not self.counted_start)):
-            exhausted = np.broadcast_to(exhausted, F.shape)
-            # Rounding aside nothing above the null model is an optimum.
-            certified = F <= self.null_loss * (1 + ROUNDING)
-            within = gradient_norm <= self.tightened * self.tol * self.null_norm
-            certified &= (gradient_norm <= self.gradient_limit(F)) | (exhausted & within)
-            if exhausted.any():
-                status[exhausted] = "stalled"
-            if certified.any():
-                status[certified] = "converged"
-        sound = (F <= self.limit) & np.isfinite(F)
+            small = gradient_norm <= self.gradient_limit(F)
+            ended = small | exhausted
+            if ended.any():
+                status[ended & exhausted] = "stalled"
+                within = gradient_norm <= self.tightened * self.tol * self.null_norm
+                # Rounding aside nothing above the null model is an optimum.
+                level = F <= self.null_loss * (1 + ROUNDING)
+                status[ended & level & (small | within)] = "converged"
+        sound = np.abs(F) <= self.limit
         if not sound.all():
             status[~sound] = "diverged"
         return status
@@ -188,6 +189,9 @@ class Stopping:
     def standstill(self, gradient_norm):
         """Where the gradient norm no longer falls, of shape (m,)."""
         falls = gradient_norm < 0.9 * self.lowest_norm
+        if falls.all():
+            self.lowest_norm, self.still = gradient_norm, np.zeros_like(self.still)
+            return ~falls
         self.lowest_norm = np.where(falls, gradient_norm, self.lowest_norm)
         self.still = np.where(falls, 0, self.still + 1)
         return self.still >= STANDSTILL

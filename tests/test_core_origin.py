@@ -5,6 +5,7 @@ import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weights
 
 from sk_momentum import _design, _sparse_design
+from sk_momentum import _design
 from sk_momentum._design import make_design
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._moments import Moments
@@ -98,8 +99,12 @@ def test_steps_and_norms_do_not_depend_on_the_origin(geometry, container):
         np.testing.assert_allclose(other.inner(U_moved, V_moved), one.inner(U, V), rtol=1e-9)
 
 
+@pytest.mark.parametrize("few_far", [0.0, 1.0], ids=["copied", "by themselves"])
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_products_batches_and_moments_are_of_the_rows_about_the_origin(container):
+def test_products_batches_and_moments_are_of_the_rows_about_the_origin(
+    container, few_far, monkeypatch
+):
+    monkeypatch.setattr(_design, "FEW_FAR", few_far)
     X, s = table(90, D), weights(90)
     X[X == 0] = 0.25
     design, there = make_design(CONTAINERS[container](X), ORIGIN), X - ORIGIN
