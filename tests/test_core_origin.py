@@ -5,7 +5,6 @@ import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weights
 
 from sk_momentum import _design, _sparse_design
-from sk_momentum import _design
 from sk_momentum._design import make_design
 from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._moments import Moments
