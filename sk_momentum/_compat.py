@@ -1,5 +1,7 @@
-"""Every private import and every version difference of scikit-learn, and nothing else."""
+"""Every private import and version difference of scikit-learn and SciPy, and nothing else."""
 
+import numpy as np
+from scipy.sparse import _sparsetools
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
 from sklearn.model_selection._validation import (
@@ -26,6 +28,7 @@ from sklearn.utils.validation import (
 __all__ = [
     "Interval",
     "StrOptions",
+    "add_adjoint",
     "blas_libraries",
     "check_feature_names",
     "check_matplotlib_support",
@@ -37,6 +40,7 @@ __all__ = [
     "num_samples",
     "predicts_only",
     "routing_enabled",
+    "rows_times",
     "safe_split",
     "score",
     "validate_parameter_constraints",
@@ -73,3 +77,35 @@ def failed_scores(scorer, error_score):
     if isinstance(scorer, _MultimetricScorer):
         return dict.fromkeys(scorer._scorers, error_score)
     return error_score
+
+
+def rows_times(X, rows, W):
+    """X[rows] @ W for a CSR matrix, a slice of its rows and W (d, q); nothing is copied."""
+    n, (d, q) = rows.stop - rows.start, W.shape
+    Z = np.zeros((n, q), dtype=W.dtype)
+    _kernel("csr", q)(n, d, *_arrays(X, rows, W, Z))
+    return Z
+
+
+def add_adjoint(X, rows, R, W):
+    """W += X[rows].T @ R in place, for R (n, q) and W (d, q), in O(stored entries).
+
+    SciPy's operators make an array of all columns; the kernels beneath them add to one.
+    """
+    n, (d, q) = rows.stop - rows.start, W.shape
+    # A CSR matrix is its transpose in CSC.
+    _kernel("csc", q)(d, n, *_arrays(X, rows, np.ascontiguousarray(R, dtype=W.dtype), W))
+
+
+def _kernel(layout, q):
+    if q == 1:
+        return getattr(_sparsetools, f"{layout}_matvec")
+    several = getattr(_sparsetools, f"{layout}_matvecs")
+    return lambda n_rows, n_columns, *arrays: several(n_rows, n_columns, q, *arrays)
+
+
+def _arrays(X, rows, given, result):
+    """Row pointers of a slice point into the data of all rows."""
+    indptr = X.indptr[rows.start : rows.stop + 1]
+    data = X.data.astype(given.dtype, copy=False)
+    return indptr, X.indices, data, given.reshape(-1), result.reshape(-1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._certificate import has_no_optimum, loss_of_rounding, remaining_gap
 from ._history import History, Mean, Outcome
+from ._lazy import LazySteps, can_be_lazy, whole_rows
 from ._schedules import schedule_factor
 from ._stopping import PLATEAU_TIME_CONSTANTS, Stopping
 
@@ -102,6 +103,10 @@ class _Descent:
         if self.state is not None:
             self._resume_iterate(self.state)
         self.rule.init(self.theta)
+        self.lazy = None
+        if not self.full_batch and self.mean is None:
+            if can_be_lazy(self.objective, self.geometry, self.rule):
+                self.lazy = LazySteps(self.objective, self.rule)
         if self.state is not None and self.state["rule"] is not None:
             self.rule.state = self._moved(self.state["rule"], self.state["origin"])
         self._evaluate()
@@ -206,6 +211,10 @@ class _Descent:
     def _epoch(self, eta):
         """All steps of one epoch."""
         self.rule.goal = self.stopping.gradient_limit(self.F)
+        if self.lazy is not None:
+            n_steps = -(-self.objective.design.n_rows // self.plan.batch_size)
+            self.lazy.epoch(self.theta, eta, self._batches(whole_rows), n_steps)
+            return
         for G in self._gradients():
             self.rule.step(self.theta, G, eta)
             if self.mean is not None:
@@ -216,10 +225,14 @@ class _Descent:
         if self.full_batch:
             yield self.G if self.mean is None else self.objective.evaluate(self.theta)[1]
             return
+        for batch in self._batches():
+            yield self.objective.batch_gradient(self.theta, batch)
+
+    def _batches(self, view=None):
+        """The mini-batches of an epoch, in an order of their own."""
         n = self.objective.design.n_rows
         order = self.rng.permutation(n) if self.plan.shuffle else None
-        for batch in self.objective.batches(order, self.plan.batch_size):
-            yield self.objective.batch_gradient(self.theta, batch)
+        return self.objective.batches(order, self.plan.batch_size, view)
 
     def _account(self, *, epoch, learning_rate, momentum):
         """Record the epoch, remember the best, let go of the candidates that are done."""

@@ -71,33 +71,34 @@ class Design:
         size = self.max_block_rows
         return [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
 
-    def batches(self, order, batch_size, targets):
+    def batches(self, order, batch_size, targets, view=None):
         """Yield (block, block's part of targets) for batches of the rows in ``order``.
 
         ``targets`` has shape (any, n_rows).  ``order`` None means as they come, without a copy.
+        A block is what ``view(X, a, b)`` makes of consecutive rows of X; by default those rows.
         """
         if order is None:
-            yield from self.in_order(targets, batch_size)
+            yield from self.in_order(targets, batch_size, view)
             return
-        chunk = batch_size * max(1, GATHER // (batch_size * self.n_features))
+        chunk = batch_size * max(1, int(GATHER / (batch_size * self.row_elements(self.X))))
         X = None
         T = np.empty((len(targets), min(chunk, len(order))), dtype=targets.dtype)
         for start in range(0, len(order), chunk):
             rows = order[start : start + chunk]
             X = self.gather(rows, X)
             np.take(targets, rows, axis=1, out=T[:, : len(rows)], mode="clip")
-            yield from self.cut(X, T[:, : len(rows)], batch_size)
+            yield from self.cut(X, T[:, : len(rows)], batch_size, view)
 
-    def in_order(self, targets, batch_size):
+    def in_order(self, targets, batch_size, view=None):
         """Batches of all rows as they come."""
-        yield from self.cut(self.X, targets, batch_size)
+        yield from self.cut(self.X, targets, batch_size, view)
 
-    def cut(self, X, targets, batch_size):
+    def cut(self, X, targets, batch_size, view=None):
         """Batches of the rows of X, which are about the origin already."""
-        n = X.shape[0]
+        n, view = X.shape[0], self.view if view is None else view
         for a in range(0, n, batch_size):
             b = min(a + batch_size, n)
-            yield self.view(X, a, b), targets[:, a:b]
+            yield view(X, a, b), targets[:, a:b]
 
     @property
     def gram_pays(self):
@@ -236,17 +237,22 @@ class DenseDesign(Design):
         """Where a point about the origin lies among the rows as they are stored."""
         return point + self.origin
 
+    @staticmethod
+    def row_elements(X):
+        """Elements of a row, or what is stored of them."""
+        return max(1, X.shape[1])
+
     def block_rows(self, X):
-        return max(64, DENSE_BLOCK // max(1, X.shape[1]))
+        return max(64, DENSE_BLOCK // self.row_elements(X))
 
     @staticmethod
     def view(X, a, b):
         return X[a:b]
 
-    def in_order(self, targets, batch_size):
+    def in_order(self, targets, batch_size, view=None):
         """Batches of all rows as they come."""
         if not self.copies:
-            yield from self.cut(self.X, targets, batch_size)
+            yield from self.cut(self.X, targets, batch_size, view)
             return
         for a in range(0, self.n_rows, batch_size):
             rows = slice(a, min(a + batch_size, self.n_rows))

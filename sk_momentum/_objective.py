@@ -284,9 +284,9 @@ class Objective:
         ]
         return np.min([least for least, _ in ends], axis=0), np.max([most for _, most in ends], 0)
 
-    def batches(self, order, batch_size):
+    def batches(self, order, batch_size, view=None):
         """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
-        return self.design.batches(order, batch_size, self.targets)
+        return self.design.batches(order, batch_size, self.targets, view)
 
     def batch_gradient(self, theta, batch):
         """The gradient of a batch B of the n rows, with the smooth penalty:

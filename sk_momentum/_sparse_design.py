@@ -40,9 +40,13 @@ class SparseDesign(Design):
         """Where a point about the origin lies among the rows as they are stored."""
         return point
 
+    @staticmethod
+    def row_elements(X):
+        """Elements of a row, or what is stored of them."""
+        return max(1.0, X.nnz / max(1, X.shape[0]))
+
     def block_rows(self, X):
-        per_row = max(1.0, X.nnz / max(1, X.shape[0]))
-        return max(256, int(SPARSE_BLOCK / per_row))
+        return max(256, int(SPARSE_BLOCK / self.row_elements(X)))
 
     def forward_all(self, W, out=None):
         """W @ (X - origin).T: margins of all rows, of shape (q, n_rows)."""
@@ -93,8 +97,7 @@ class SparseDesign(Design):
         A stored entry takes about 4 ns a sweep, a multiplication of BLAS-3 a sixtieth: 7 for the
         327,346 x 177 of the flights with 20 entries a row.
         """
-        per_row = max(1.0, self.X.nnz / max(1, self.n_rows))
-        return self.n_features**2 / (240 * per_row)
+        return self.n_features**2 / (240 * self.row_elements(self.X))
 
     @staticmethod
     def dense(block):

@@ -61,13 +61,13 @@ class StreamObjective(Objective):
             origin=objective.origin,
         )
 
-    def batches(self, order, batch_size):
+    def batches(self, order, batch_size, view=None):
         """Mini-batches of the rows in their order."""
         targets = self.targets
         if self.step_shares is not None:
             targets = targets.copy()
             targets[-1] *= self.step_shares
-        return self.design.batches(order, batch_size, targets)
+        return self.design.batches(order, batch_size, targets, view)
 
     def weighed_loss(self, theta):
         """The mean loss of one candidate with the rows' weights in steps."""
