@@ -11,6 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sk_momentum"
 
 
+def sources(package=PACKAGE):
+    """Path below the package -> file, of all of its sources."""
+    return {path.relative_to(package).as_posix(): path for path in sorted(package.rglob("*.py"))}
+
+
 def fingerprint(path):
     """What tells one state of a source from another."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -63,12 +68,12 @@ def record(path, arguments):
     lines = {}
     for name in data.measured_files():
         contexts = data.contexts_by_lineno(name)
-        lines[Path(name).name] = {
+        lines[Path(name).relative_to(PACKAGE).as_posix()] = {
             str(line): [number[test] for test in tests if test in number]
             for line, tests in contexts.items()
         }
     found = {
-        "sources": {source.name: fingerprint(source) for source in PACKAGE.glob("*.py")},
+        "sources": {name: fingerprint(source) for name, source in sources().items()},
         "tests": list(clock.seconds),
         "seconds": list(clock.seconds.values()),
         "lines": lines,
@@ -99,9 +104,9 @@ def load(path):
         raise SystemExit(f"{path} does not exist: run with --record first.")
     found = json.loads(path.read_text())
     changed = [
-        source.name
-        for source in PACKAGE.glob("*.py")
-        if found["sources"].get(source.name) != fingerprint(source)
+        name
+        for name, source in sources().items()
+        if found["sources"].get(name) != fingerprint(source)
     ]
     if changed:
         print("note: changed since the recording, their lines may be off:", *changed)

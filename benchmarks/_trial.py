@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from _covering import PACKAGE, ROOT
+from _covering import ROOT, sources
 
 # So many tests at first, and then; most mutants need no more than the first.
 STAGES = (8, 40)
@@ -58,9 +58,9 @@ class Choice:
         tests |= self._of(mutant.file, mutant.scope)
         names = mutant.before.split("=")[0].split(":")[0].replace("self.", "").split()
         word = names[-1].strip("(),") if names else ""
-        for path in PACKAGE.glob("*.py"):
+        for name, path in sources().items():
             used = [i for i, text in enumerate(path.read_text().splitlines(), 1) if word in text]
-            tests |= self._of(path.name, used)
+            tests |= self._of(name, used)
         return tests
 
     def _of(self, file, lines):
@@ -111,7 +111,7 @@ class Copy:
             )
         shutil.copy(ROOT / "pyproject.toml", self.directory)
         package = self.directory / "sk_momentum"
-        self.originals = {path.name: path.read_text() for path in package.glob("*.py")}
+        self.originals = {name: path.read_text() for name, path in sources(package).items()}
 
     def write(self, file, source):
         """The file's source, without a trace of another one compiled."""

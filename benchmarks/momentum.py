@@ -13,7 +13,8 @@ from unittest import mock
 import numpy as np
 from _data import bag_of_words, flights, small_tables
 
-from sk_momentum import MomentumLogisticClassifier, _knobs
+from sk_momentum import MomentumLogisticClassifier
+from sk_momentum._core import knobs as _knobs
 
 TOL = 1e-6
 MAX_ITER = 1000

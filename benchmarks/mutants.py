@@ -2,8 +2,8 @@
 
     python benchmarks/mutants.py --record                   # once: which test runs which line
     python benchmarks/mutants.py --sample 30                # 30 mutants a file, seeded
-    python benchmarks/mutants.py --file _moments.py --line 52
-    python benchmarks/mutants.py --file _moments.py --list  # all, without trying them
+    python benchmarks/mutants.py --file _core/rows/moments.py --line 52
+    python benchmarks/mutants.py --file _core/rows/moments.py --list  # all, without trying them
 
 A mutant is one small change of a file's syntax tree, written into a copy of the package and handed
 to the tests that run its lines.  Where one fails the mutant is killed.  Survivors are printed:
@@ -20,15 +20,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from _covering import PACKAGE, load, record
+from _covering import PACKAGE, load, record, sources
 from _mutations import mutants_of
 from _trial import Choice, Copy, warm_up
 
-CORE = (
-    "_losses _penalty _origin _design _sparse_design _moments _objective _quadratic _curvature "
-    "_preconditioner _full _certificate _history _momentum _plane_search _working_set _knobs "
-    "_schedules _stopping _descent"
-).split()
+CORE = [name for name in sources() if name.startswith("_core/") and "threads" not in name]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 RECORDING = Path(tempfile.gettempdir()) / "sk_momentum-tests-by-line.json"
 COLUMNS = ("mutants", "killed", "timeout", "survived", "uncovered", "equivalent")
@@ -54,7 +50,7 @@ def known(mutant, equivalents):
 
 def chosen_mutants(options):
     """The mutants to try: of the files and lines asked for, a seeded sample of each file."""
-    files = options.file or [f"{name}.py" for name in CORE]
+    files = options.file or CORE
     chosen = []
     for file in files:
         mutants = mutants_of(file, (PACKAGE / file).read_text())
@@ -106,13 +102,13 @@ def run(options):
 
 def table(counts, equivalents):
     """Per file and in all: how many of the mutants that are not equivalent were killed."""
-    print(f"\n{'file':<22}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'share':>9}")
+    print(f"\n{'file':<36}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'share':>9}")
     for file in [*sorted(counts), "all"]:
         count = sum(counts.values(), Counter()) if file == "all" else counts[file]
         count = Counter(count, mutants=sum(count.values()))
         killed, real = count["killed"] + count["timeout"], count["mutants"] - count["equivalent"]
         share = f"{killed / real:9.1%}" if real else f"{'-':>9}"
-        print(f"{file:<22}" + "".join(f"{count[name]:>11}" for name in COLUMNS) + share)
+        print(f"{file:<36}" + "".join(f"{count[name]:>11}" for name in COLUMNS) + share)
 
 
 def main():
@@ -120,7 +116,7 @@ def main():
     add = parser.add_argument
     add("--record", action="store_true", help="run the tests once; what follows goes to pytest")
     add("--recording", type=Path, default=RECORDING)
-    add("--file", action="append", help="such as _moments.py; the whole core by default")
+    add("--file", action="append", help="such as _core/rows/moments.py; the whole core by default")
     add("--line", type=int, action="append")
     add("--match", help="only mutants that hold this text")
     add("--sample", type=int, help="so many mutants of each file; all by default")

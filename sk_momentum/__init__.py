@@ -1,12 +1,12 @@
 """Linear and logistic regression by gradient descent with momentum, for scikit-learn."""
 
-from ._diagnosis import Diagnosis, diagnose, stable_learning_rate
-from ._display import LossHistoryDisplay
-from ._heatmap import SearchHeatmapDisplay
-from ._linear import MomentumLinearRegressor
-from ._logistic import MomentumLogisticClassifier
-from ._search import MomentumGridSearchCV
-from ._stopping import DivergenceWarning
+from ._core.stopping import DivergenceWarning
+from ._estimators.linear import MomentumLinearRegressor
+from ._estimators.logistic import MomentumLogisticClassifier
+from ._inspection.diagnosis import Diagnosis, diagnose, stable_learning_rate
+from ._inspection.display import LossHistoryDisplay
+from ._inspection.heatmap import SearchHeatmapDisplay
+from ._search.grid import MomentumGridSearchCV
 
 __version__ = "0.1.0"
 

@@ -6,11 +6,11 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from sk_momentum import _losses
-from sk_momentum._design import make_design
-from sk_momentum._objective import Objective
-from sk_momentum._penalty import ElasticNet
-from sk_momentum._quadratic import QuadraticObjective
+from sk_momentum._core import losses as _losses
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.penalties import ElasticNet
+from sk_momentum._core.quadratic import QuadraticObjective
+from sk_momentum._core.rows.design import make_design
 
 # A new loss is found by its bound on the curvature.
 LOSSES = [

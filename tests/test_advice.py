@@ -30,7 +30,7 @@ from sk_momentum import (
 from sk_momentum._advice.advise import advise
 from sk_momentum._advice.facts import Facts
 from sk_momentum._advice.warning import is_due, warning_of
-from sk_momentum._record import record_of
+from sk_momentum._estimators.record import record_of
 
 # ------------------------------------------------------------------- the law, on fits drawn
 

@@ -5,15 +5,15 @@ import pytest
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
 from scipy import sparse
 
-from sk_momentum._descent import descend
-from sk_momentum._design import make_design
-from sk_momentum._full import Full
-from sk_momentum._history import Plan
-from sk_momentum._knobs import make_rule
-from sk_momentum._losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
-from sk_momentum._objective import Objective
-from sk_momentum._penalty import ElasticNet
-from sk_momentum._preconditioner import Diagonal, Identity
+from sk_momentum._core.descent import descend
+from sk_momentum._core.geometry.full import Full
+from sk_momentum._core.geometry.preconditioner import Diagonal, Identity
+from sk_momentum._core.history import Plan
+from sk_momentum._core.knobs import make_rule
+from sk_momentum._core.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.penalties import ElasticNet
+from sk_momentum._core.rows.design import make_design
 
 GEOMETRIES = {None: Identity, "diagonal": Diagonal, "full": Full}
 CORE_LOSSES = {

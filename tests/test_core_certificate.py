@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, table, weights
 
-from sk_momentum import _certificate
-from sk_momentum._certificate import has_no_optimum, loss_of_rounding, remaining_gap
-from sk_momentum._curvature import InverseRoot, eigenbasis, inverse_root, inverse_root_in
-from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
-from sk_momentum._momentum import Accelerated
-from sk_momentum._stopping import STANDSTILL, Stopping
+from sk_momentum._core import certificate as _certificate
+from sk_momentum._core.certificate import has_no_optimum, loss_of_rounding, remaining_gap
+from sk_momentum._core.geometry.curvature import (
+    InverseRoot,
+    eigenbasis,
+    inverse_root,
+    inverse_root_in,
+)
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.rules.momentum import Accelerated
+from sk_momentum._core.stopping import STANDSTILL, Stopping
 
 ALPHAS = (0.0, 0.3)
 SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
 
-from sk_momentum._descent import descend
-from sk_momentum._history import History, Mean, Plan
-from sk_momentum._knobs import Diagonal, Identity
-from sk_momentum._momentum import FixedMomentum, Rule
+from sk_momentum._core.descent import descend
+from sk_momentum._core.history import History, Mean, Plan
+from sk_momentum._core.knobs import Diagonal, Identity
+from sk_momentum._core.rules.momentum import FixedMomentum, Rule
 
 SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
 

@@ -5,8 +5,9 @@ import pytest
 from _core import CONTAINERS, table, weights
 from scipy import sparse
 
-from sk_momentum import _design, _sparse_design
-from sk_momentum._design import make_design
+from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows import sparse as _sparse_design
+from sk_momentum._core.rows.design import make_design
 
 N, D = 150, 5
 

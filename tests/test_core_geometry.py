@@ -7,10 +7,10 @@ import pytest
 from _core import LOSSES, PROBLEMS, make, some_theta, table
 from scipy.linalg import eigh
 
-from sk_momentum import _design
-from sk_momentum._curvature import Curvature, CurvatureBound, largest_eigenvalue
-from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
-from sk_momentum._quadratic import QuadraticObjective
+from sk_momentum._core.geometry.curvature import Curvature, CurvatureBound, largest_eigenvalue
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.quadratic import QuadraticObjective
+from sk_momentum._core.rows import design as _design
 
 GEOMETRIES = [Identity, Diagonal, ColumnScales, Full]
 SCALE_FREE = [Diagonal, Full]
@@ -348,7 +348,7 @@ def test_an_eigenvalue_that_lanczos_does_not_find(monkeypatch):
     """What is known of it so far, else twice a Rayleigh quotient."""
     from scipy.sparse.linalg import ArpackNoConvergence
 
-    from sk_momentum import _curvature
+    from sk_momentum._core.geometry import curvature as _curvature
 
     def gives_up(found):
         def eigsh(*args, **kwargs):

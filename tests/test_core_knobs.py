@@ -8,8 +8,7 @@ from _data import MOMENTUM_TYPES, plain, problem
 from _twin import smoothness
 from scipy import sparse
 
-from sk_momentum._design import GRAM_EPOCHS
-from sk_momentum._knobs import (
+from sk_momentum._core.knobs import (
     MINIBATCH_MOMENTUM,
     SAMPLE_ROWS,
     ColumnScales,
@@ -21,11 +20,12 @@ from sk_momentum._knobs import (
     make_geometry,
     make_rule,
 )
-from sk_momentum._moments import SampledMoments
-from sk_momentum._momentum import Accelerated, FixedMomentum, steady_state_factor
-from sk_momentum._plane_search import PlaneSearch
-from sk_momentum._quadratic import QuadraticObjective
-from sk_momentum._working_set import WorkingSet
+from sk_momentum._core.quadratic import QuadraticObjective
+from sk_momentum._core.rows.design import GRAM_EPOCHS
+from sk_momentum._core.rows.moments import SampledMoments
+from sk_momentum._core.rules.momentum import Accelerated, FixedMomentum, steady_state_factor
+from sk_momentum._core.rules.plane_search import PlaneSearch
+from sk_momentum._core.rules.working_set import WorkingSet
 
 ALPHAS = (0.0, 0.3, 5.0)
 CONTAINERS = ("dense", "fortran", "sparse")

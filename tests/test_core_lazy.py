@@ -5,16 +5,18 @@ import pytest
 from _core import LOSSES, n_outputs
 from scipy import sparse
 
-from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier, _descent, _lazy
+from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
 from sk_momentum._compat import add_adjoint, rows_times
-from sk_momentum._descent import descend
-from sk_momentum._design import make_design
-from sk_momentum._history import Plan
-from sk_momentum._knobs import Diagonal, Identity
-from sk_momentum._lazy import can_be_lazy
-from sk_momentum._momentum import MOMENTUM_TYPES, FixedMomentum
-from sk_momentum._objective import Objective
-from sk_momentum._penalty import ElasticNet
+from sk_momentum._core import descent as _descent
+from sk_momentum._core.descent import descend
+from sk_momentum._core.history import Plan
+from sk_momentum._core.knobs import Diagonal, Identity
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.penalties import ElasticNet
+from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rules import lazy as _lazy
+from sk_momentum._core.rules.lazy import can_be_lazy
+from sk_momentum._core.rules.momentum import MOMENTUM_TYPES, FixedMomentum
 
 N, D = 150, 80
 # Without momentum, a little, much; and a penalty whose decay makes the recurrence singular.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta
 
-from sk_momentum._knobs import Diagonal, Full, Identity
-from sk_momentum._preconditioner import check_scales
+from sk_momentum._core.geometry.preconditioner import check_scales
+from sk_momentum._core.knobs import Diagonal, Full, Identity
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, table, weights
 
-from sk_momentum._design import make_design
-from sk_momentum._moments import (
+from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.moments import (
     MergedMoments,
     Moments,
     SampledMoments,

@@ -14,10 +14,12 @@ from _core import (
     weights,
 )
 
-from sk_momentum import _design, _objective, _sparse_design
-from sk_momentum._objective import Objective
-from sk_momentum._quadratic import QuadraticObjective, make_objective
-from sk_momentum._working_set import restricted
+from sk_momentum._core import objective as _objective
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.quadratic import QuadraticObjective, make_objective
+from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows import sparse as _sparse_design
+from sk_momentum._core.rules.working_set import restricted
 
 ALPHAS = (0.0, 0.3, 2.0)
 

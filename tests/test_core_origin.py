@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weights
 
-from sk_momentum import _design, _sparse_design
-from sk_momentum._design import make_design
-from sk_momentum._knobs import ColumnScales, Diagonal, Full, Identity
-from sk_momentum._moments import Moments
-from sk_momentum._objective import Objective
-from sk_momentum._origin import FAR, UNITS, Origin, choose_origin
-from sk_momentum._penalty import ElasticNet
-from sk_momentum._quadratic import QuadraticObjective
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.penalties import ElasticNet
+from sk_momentum._core.quadratic import QuadraticObjective
+from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows import sparse as _sparse_design
+from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.moments import Moments
+from sk_momentum._core.rows.origin import FAR, UNITS, Origin, choose_origin
 
 D = 4
 ORIGIN = np.array([2.0, 0.0, -3.0, 0.5])

@@ -5,9 +5,9 @@ import pytest
 from _core import LOSSES, kinds_of, make, some_theta
 from scipy.optimize import minimize
 
-from sk_momentum import _plane_search
-from sk_momentum._knobs import ColumnScales, Full, Identity
-from sk_momentum._plane_search import LARGEST_STEP, PlaneSearch, combine, newton_move
+from sk_momentum._core.knobs import ColumnScales, Full, Identity
+from sk_momentum._core.rules import plane_search as _plane_search
+from sk_momentum._core.rules.plane_search import LARGEST_STEP, PlaneSearch, combine, newton_move
 
 
 def column(values):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta
 
-from sk_momentum._knobs import Diagonal, Full, Identity
-from sk_momentum._momentum import (
+from sk_momentum._core.knobs import Diagonal, Full, Identity
+from sk_momentum._core.rules.momentum import (
     MOMENTUM_TYPES,
     Accelerated,
     FixedMomentum,

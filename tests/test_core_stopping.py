@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sk_momentum._schedules import schedule_factor
-from sk_momentum._stopping import NoImprovement, Stopping
+from sk_momentum._core.schedules import schedule_factor
+from sk_momentum._core.stopping import NoImprovement, Stopping
 
 
 def rules(**changes):

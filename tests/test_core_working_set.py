@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, table
 
-from sk_momentum._knobs import ColumnScales
-from sk_momentum._momentum import Accelerated
-from sk_momentum._working_set import (
+from sk_momentum._core.knobs import ColumnScales
+from sk_momentum._core.rules.momentum import Accelerated
+from sk_momentum._core.rules.working_set import (
     INNER_EPOCHS,
     INNER_SHARE,
     SMALLEST_WORKING_SET,
@@ -51,8 +51,8 @@ def test_a_working_set_touches_its_columns_only_and_F_falls(fit_intercept):
 @pytest.mark.parametrize("cap", [1, 2, 3, 7])
 def test_an_inner_solver_that_ends_at_its_cap_gives_back_its_best(cap, monkeypatch):
     """Of all points that it saw, the start among them."""
-    monkeypatch.setattr("sk_momentum._working_set.INNER_EPOCHS", cap)
-    monkeypatch.setattr("sk_momentum._working_set.INNER_SHARE", 0.0)
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.INNER_EPOCHS", cap)
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.INNER_SHARE", 0.0)
     seen = []
 
     class Watched(Accelerated):
@@ -60,7 +60,7 @@ def test_an_inner_solver_that_ends_at_its_cap_gives_back_its_best(cap, monkeypat
             super().step(theta, 4.0 * G, eta)
             seen.append(theta.copy())
 
-    monkeypatch.setattr("sk_momentum._working_set.Accelerated", Watched)
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.Accelerated", Watched)
     objective = sparse_problem()
     rule = WorkingSet(ColumnScales(objective))
     theta = objective.null_model(1)
@@ -93,7 +93,7 @@ def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
             left.append(self.geometry.norm(G, part.coefficients(theta))[0])
             momenta.append(self.momentum[0])
 
-    monkeypatch.setattr("sk_momentum._working_set.Accelerated", Watched)
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.Accelerated", Watched)
     objective = sparse_problem()
     rule = WorkingSet(ColumnScales(objective))
     theta = objective.null_model(1)

@@ -29,7 +29,7 @@ from sk_momentum import (
     stable_learning_rate,
 )
 from sk_momentum._advice.rates import contraction, tail_rate
-from sk_momentum._training import prepare
+from sk_momentum._estimators.training import prepare
 
 # ------------------------------------------------------------------- the facts
 

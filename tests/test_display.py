@@ -19,7 +19,7 @@ from sk_momentum import (
     MomentumLogisticClassifier,
     SearchHeatmapDisplay,
 )
-from sk_momentum._curves import LossCurve
+from sk_momentum._inspection.curves import LossCurve
 
 pytest.importorskip("matplotlib").use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")

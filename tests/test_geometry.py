@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import scale
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
-from sk_momentum._momentum import MOMENTUM_TYPES, stable_limit
+from sk_momentum._core.rules.momentum import MOMENTUM_TYPES, stable_limit
 
 GEOMETRIES = (None, "diagonal", "full")
 TABLES = {

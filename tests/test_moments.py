@@ -7,8 +7,8 @@ from scipy.linalg import eigh
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from sk_momentum import MomentumLogisticClassifier
-from sk_momentum._design import make_design
-from sk_momentum._moments import Moments, SampledMoments
+from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.moments import Moments, SampledMoments
 
 CONTAINERS = [np.asarray, sparse.csr_matrix]
 

@@ -19,7 +19,7 @@ from sklearn.utils import estimator_html_repr
 
 import sk_momentum
 from sk_momentum import MomentumGridSearchCV, diagnose
-from sk_momentum._package import VERSION
+from sk_momentum._estimators.package import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,8 +90,8 @@ def test_public_names_are_at_home_in_the_package():
         assert pickle.loads(pickle.dumps(public)) is public
     X, y = problem("squared")
     for thing in (plain("squared").fit(X, y), diagnose(plain("squared").fit(X, y))):
-        assert b"sk_momentum._linear" not in pickle.dumps(thing)
-        assert b"sk_momentum._diagnosis" not in pickle.dumps(thing)
+        assert b"sk_momentum._estimators" not in pickle.dumps(thing)
+        assert b"sk_momentum._inspection" not in pickle.dumps(thing)
 
 
 @pytest.mark.parametrize("address", ["", "https://docs.local/"])
@@ -102,7 +102,7 @@ def test_links_to_the_documentation(monkeypatch, tmp_path, address):
     if address:
         information["Project-URL"] = f"Documentation, {address}"
     monkeypatch.setattr(metadata, "metadata", lambda name: information)
-    monkeypatch.setattr("sk_momentum._package.BUILT", tmp_path)
+    monkeypatch.setattr("sk_momentum._estimators.package.BUILT", tmp_path)
     for model in models("squared"):
         page = f"/generated/sk_momentum.{type(model).__name__}.html"
         if address:

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor
-from sk_momentum._folds import fold_parts
+from sk_momentum._search.folds import fold_parts
 
 # ----------------------------------------------- splits that partition the rows, or seem to do so
 

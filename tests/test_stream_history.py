@@ -9,7 +9,7 @@ from _data import LOSSES, plain, problem
 from _twin import mean_loss
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier, diagnose
-from sk_momentum._stream_history import FACTS, LARGEST, StreamHistory
+from sk_momentum._estimators.streams.history import FACTS, LARGEST, StreamHistory
 
 AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
 

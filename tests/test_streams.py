@@ -76,7 +76,7 @@ def test_columns_that_a_call_does_not_show_move_all_the_same(loss, knobs, kind, 
 @pytest.mark.parametrize("knobs", ["numeric", "auto"])
 def test_a_call_works_in_the_columns_of_its_rows(knobs, monkeypatch):
     """No array that a descent sees is as wide as the table."""
-    from sk_momentum import _streams
+    from sk_momentum._estimators.streams import call as _streams
 
     widths = []
 
@@ -280,8 +280,8 @@ def test_the_loss_before_a_chunk_never_runs_away(name):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     """By the root of the curvatures, and with it b, so that b + center . w stays: once."""
-    from sk_momentum._rows import Rows
-    from sk_momentum._streams import StreamCall
+    from sk_momentum._estimators.checked_rows import Rows
+    from sk_momentum._estimators.streams.call import StreamCall
 
     X, y = problem(loss)
     X = X + np.eye(X.shape[1])[0] * 50

@@ -12,7 +12,7 @@ from _data import LOSSES, plain, problem
 from sklearn.model_selection import cross_val_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sk_momentum._threads import one_blas_thread
+from sk_momentum._core.threads import one_blas_thread
 
 
 def blas_threads():

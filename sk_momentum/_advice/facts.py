@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._momentum import steady_state_factor
+from .._core.rules.momentum import steady_state_factor
 from .rates import epochs_accelerated, limit_of, tail_rate
 
 # Where tol is None or 0 a fit is judged by the constructor's default.

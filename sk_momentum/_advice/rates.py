@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._momentum import stable_limit, steady_state_factor
+from .._core.rules.momentum import stable_limit, steady_state_factor
 
 # Accelerated descent takes about this times sqrt(kappa) log(1 / tol) epochs: diabetes 0.42,
 # breast_cancer 0.37, digits 0.40, scaled.  Iris and wine, whose log-loss ends far flatter than

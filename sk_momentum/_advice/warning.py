@@ -2,7 +2,7 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-from .._stopping import DivergenceWarning
+from .._core.stopping import DivergenceWarning
 from .advise import advise
 from .words import beside_limit, counted, number_to_try
 

@@ -1,0 +1,1 @@
+"""The mathematics, on arrays: no estimator comes in here."""

@@ -1,0 +1,390 @@
+"""The descent: one loop for fit, partial_fit and search.
+
+An epoch is one pass over the rows: one step with the whole gradient, or one step a
+mini-batch.  After it F and its gradient are evaluated exactly, once, for the history, the
+stopping rules and, in full batches, the next step.  Candidates that are
+done leave the batch; the others go on.
+"""
+
+import time
+
+import numpy as np
+
+from .certificate import has_no_optimum, loss_of_rounding, remaining_gap
+from .history import History, Mean, Outcome
+from .rules.lazy import LazySteps, can_be_lazy, whole_rows
+from .schedules import schedule_factor
+from .stopping import PLATEAU_TIME_CONSTANTS, Stopping
+
+# A gradient norm within so many times what its rounding may be is nothing else.
+BESIDE_ROUNDING = 4.0
+EPS = np.finfo(np.float64).eps
+# A gradient norm within tol may leave so many times tol of what was gained, by the Newton
+# decrement: half of 1e-3 at the default tol.
+GAP_LEFT, GAP_SMALL = 5.0, 5e-4
+# Coefficients rounded to their dtype may cost so much of what was gained, or tol of it.
+SMALLEST_SHARE = 1e-4
+
+
+def descend(
+    *,
+    objective,
+    geometry,
+    rule,
+    theta,
+    learning_rate,
+    plan,
+    rng=None,
+    state=None,
+    validation=None,
+    started=None,
+    observer=None,
+):
+    """Minimise F for all candidates at once.
+
+    Parameters
+    ----------
+    objective : Objective
+    geometry : geometry of `_preconditioner`
+    rule : rule of `_momentum`
+    theta : ndarray of shape (m, k, p)
+        Where to start; overwritten.
+    learning_rate : ndarray of shape (m,)
+    plan : Plan
+    rng : numpy RandomState, optional
+        For the order of the rows in mini-batches.
+    state : dict, optional
+        The state of an earlier outcome of a single candidate, to be carried on.
+    validation : Objective, optional
+        The validation rows: their mean loss is recorded every epoch.
+    started : float, optional
+        When the fit began, by time.perf_counter.
+    observer : observer of `_callbacks`, optional
+        Told of every epoch; may end the descent.
+
+    Returns
+    -------
+    list of Outcome
+    """
+    # Overflow on the way to divergence is expected and is reported as divergence.
+    with np.errstate(all="ignore"):
+        return _Descent(
+            objective=objective,
+            geometry=geometry,
+            rule=rule,
+            theta=theta,
+            learning_rate=learning_rate,
+            plan=plan,
+            rng=rng,
+            state=state,
+            validation=validation,
+            started=time.perf_counter() if started is None else started,
+            observer=observer,
+        ).run()
+
+
+class _Descent:
+    """The iterate of one call of `descend`; all arrays are of the active candidates."""
+
+    def __init__(self, **facts):
+        self.__dict__.update(facts)
+        m = len(self.theta)
+        n = self.objective.design.n_rows
+        self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
+        # A stream may weigh its rows in a step otherwise than in F.
+        self.full_batch &= not self.plan.streaming
+        self.active = np.arange(m)
+        self.outcomes = [None] * m
+        self.reason = np.full(m, "rounding", dtype=object)
+        self.column = np.zeros(m, dtype=int)
+        self.history = History(m)
+        self.epochs_before = 0
+        self.mean = Mean(self.theta.copy()) if self.plan.average else None
+        if self.state is not None:
+            self._resume_iterate(self.state)
+        self.rule.init(self.theta)
+        self.lazy = None
+        if not self.full_batch and self.mean is None:
+            if can_be_lazy(self.objective, self.geometry, self.rule):
+                self.lazy = LazySteps(self.objective, self.rule)
+        if self.state is not None and self.state["rule"] is not None:
+            self.rule.state = self._moved(self.state["rule"], self.state["origin"])
+        self._evaluate()
+        self.stopping = self._stopping_rules(n)
+
+    @property
+    def point(self):
+        """The coefficients that count: the iterate, or the mean of the iterates."""
+        return self.mean.value if self.plan.average else self.theta
+
+    def _evaluate(self):
+        """F and its gradient at `point`; with half a sweep where the rule knows the margins."""
+        if not (self.full_batch or self.plan.gradient_norms or self.history.n_rows == 0):
+            self.F, self.G = self.objective.value(self.point), np.full_like(self.theta, np.nan)
+            return
+        local = self.rule.local if self.mean is None else None
+        self.F, self.G = self.objective.evaluate(self.point, local)
+
+    def _resume_iterate(self, state):
+        self.epochs_before = state["epochs"]
+        if self.plan.average and state["iterate"] is not None:
+            self.mean.count = state["averaged"]
+            self.theta = state["iterate"][None].copy()
+
+    def _moved(self, arrays, before):
+        """A rule's state, with the candidate axis, about the origin of these rows.
+
+        Without what no step could change in columns that are constant by now.
+        """
+        now, arrays = self.objective.origin, {k: v[None] for k, v in arrays.items()}
+        for name, values in arrays.items():
+            if values.shape != self.theta.shape:
+                continue
+            if now != before and self.objective.fit_intercept:
+                point = name in self.rule.points
+                values = now.shift(before.unshift(values, point=point), point=point)
+            arrays[name] = self.geometry.reachable(values)
+        return arrays
+
+    def _stopping_rules(self, n):
+        m = len(self.theta)
+        null = self.objective.null_model(m)
+        if np.array_equal(null, self.point):
+            null_loss, null_gradient = self.F, self.G
+        else:
+            null_loss, null_gradient = self.objective.evaluate(null)
+        if self.objective.fit_intercept:
+            # The best intercept has no gradient but rounding.
+            null_gradient[..., -1] = 0.0
+        scale = self.geometry.norm(null_gradient, self.objective.coefficients(null))
+        size = n if self.full_batch else self.plan.batch_size
+        stopping = Stopping(
+            n_candidates=m,
+            null_loss=null_loss[0],
+            null_norm=scale,
+            start_loss=np.full(m, np.inf) if self.plan.streaming else self.F,
+            tol=self.plan.tol,
+            n_iter_no_change=self.plan.n_iter_no_change,
+            full_batch=self.full_batch,
+            adaptive=self.plan.schedule == "adaptive",
+            early_stopping=self.plan.early_stopping,
+            patience_steps=PLATEAU_TIME_CONSTANTS / (1 - self.rule.momentum),
+            steps_per_epoch=-(-n // size),
+            follows_curvature=self.rule.searches and self.geometry.can_reweight,
+        )
+        if self.state is not None:
+            # Counts go on only where the last call was interrupted: on the same loss.
+            if self.state["status"] == "max_iter":
+                same = self.state["loss"] == self.F[0]
+                carried = {k: v[None] for k, v in self.state["stopping"].items()}
+                stopping.resume(carried, counts=same)
+        return stopping
+
+    def run(self):
+        """Epoch after epoch until no candidate is left."""
+        self.best = self.point.copy()
+        self.best_key = np.full(len(self.theta), np.inf)
+        self.best_iter = np.zeros(len(self.theta), dtype=int)
+        self._account(epoch=0, learning_rate=np.nan, momentum=np.nan)
+        for epoch in range(1, self.plan.max_iter + 1):
+            if len(self.active) == 0:
+                break
+            if self.observer:
+                self.observer.begin(epoch)
+            rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
+            self._epoch(rate.astype(self.theta.dtype)[:, None, None])
+            self._evaluate()
+            used = rate if self.rule.learning_rate is None else self.rule.learning_rate
+            self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)
+        if len(self.active):
+            self._finish(np.full(len(self.active), "max_iter", dtype=object), self.plan.max_iter)
+        return self.outcomes
+
+    def _factor(self, epoch_of_call):
+        return schedule_factor(
+            self.plan.schedule,
+            epoch=self.epochs_before + epoch_of_call,
+            epoch_of_call=epoch_of_call,
+            max_iter=self.plan.max_iter,
+        )
+
+    def _epoch(self, eta):
+        """All steps of one epoch."""
+        self.rule.goal = self.stopping.gradient_limit(self.F)
+        if self.lazy is not None:
+            n_steps = -(-self.objective.design.n_rows // self.plan.batch_size)
+            self.lazy.epoch(self.theta, eta, self._batches(whole_rows), n_steps)
+            return
+        for G in self._gradients():
+            self.rule.step(self.theta, G, eta)
+            if self.mean is not None:
+                self.mean.add(self.theta)
+
+    def _gradients(self):
+        """The gradient at the iterate of the moment, once a step."""
+        if self.full_batch:
+            yield self.G if self.mean is None else self.objective.evaluate(self.theta)[1]
+            return
+        for batch in self._batches():
+            yield self.objective.batch_gradient(self.theta, batch)
+
+    def _batches(self, view=None):
+        """The mini-batches of an epoch, in an order of their own."""
+        n = self.objective.design.n_rows
+        order = self.rng.permutation(n) if self.plan.shuffle else None
+        return self.objective.batches(order, self.plan.batch_size, view)
+
+    def _account(self, *, epoch, learning_rate, momentum):
+        """Record the epoch, remember the best, let go of the candidates that are done."""
+        point = self.point
+        norm = self.geometry.norm(self.G, self.objective.coefficients(point))
+        facts = {"loss": self.F}
+        validation_loss = None
+        if self.validation is not None:
+            validation_loss = facts["validation_loss"] = self.validation.mean_loss(point)
+        facts |= {"gradient_norm": norm, "learning_rate": learning_rate, "momentum": momentum}
+        facts["seconds"] = time.perf_counter() - self.started
+        self.history.record(self.active, **facts)
+        self._remember(validation_loss if self.plan.early_stopping else self.F, epoch)
+        status = self.stopping.check(
+            self.F,
+            norm,
+            validation_loss,
+            exhausted=self.rule.exhausted if self.mean is None else False,
+            start=epoch == 0,
+            counts=not self.plan.streaming and not (epoch == 0 and self.stopping.counted_start),
+        )
+        if self.plan.tol > 0 and self.full_batch:
+            self._verify(status, norm)
+        if self.observer and self.observer.end(epoch, facts, self.objective.released(point)):
+            status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
+        if any(status):
+            self._finish(status, epoch)
+
+    def _verify(self, status, norm):
+        """Look twice at what is within tol, and at a gradient norm that no longer falls."""
+        still = self.stopping.standstill(norm)
+        if still.any():
+            still &= status == None  # noqa: E711 - elementwise on an object array
+            rounding = self.geometry.rounding(self.point, self.F)
+            status[still & (norm <= BESIDE_ROUNDING * rounding)] = "stalled"
+        if not any(status):
+            return
+        claimed = status == "converged"
+        if claimed.any():
+            self._verify_claims(status, norm, claimed)
+        ended = status == "stalled"
+        if ended.any():
+            W = self.objective.coefficients(self.point)
+            self.column[self.active] = self.geometry.steepest_column(self.G, W)
+            rounded = ended & (self.reason[self.active] == "rounding")
+            if rounded.any() and self.objective.in_double():
+                # The digits that float32 lacks, before the fit is given up.
+                status[rounded] = None
+                self.rule.begin_anew(self.theta)
+                self.stopping.still[:] = 0
+
+    def _verify_claims(self, status, norm, claimed):
+        """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
+        gained = self.stopping.null_loss - self.F
+        if not self.geometry.measures_gap:
+            local = self.rule.local if self.mean is None else None
+            # Where coefficients may become 0 the decrement is too rough for more than GAP_LEFT.
+            most = (
+                GAP_LEFT if self.objective.penalty.has_l1 else max(1.0, GAP_SMALL / self.plan.tol)
+            )
+            share = self.plan.tol * min(most, GAP_LEFT)
+            allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
+            gap = remaining_gap(
+                self.objective, self.geometry, self.point, self.G, local, allowed=allowed
+            )
+            refused = claimed & (gap > allowed)
+            if refused.any():
+                share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
+                self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))
+                exhausted = np.broadcast_to(self.rule.exhausted, refused.shape)
+                status[refused] = None
+                status[refused & exhausted] = "stalled"
+        if self.objective.rounds:
+            lost = loss_of_rounding(self.objective, self.geometry, self.point, self.G)
+            coarse = lost > max(self.plan.tol, SMALLEST_SHARE) * gained + EPS * np.abs(self.F)
+            coarse &= status == "converged"
+            if coarse.any():
+                self.reason[self.active[coarse]] = "dtype"
+                status[coarse] = "stalled"
+                # What is given back is what is told of.
+                self.theta[coarse] = self._rounded()[coarse]
+                self.F[coarse] = self.objective.value(self.theta)[coarse]
+                self.history.amend(self.active[coarse], loss=self.F[coarse])
+        claimed = status == "converged"
+        if claimed.any():
+            local = self.rule.local if self.mean is None else None
+            unbounded = claimed & has_no_optimum(
+                self.objective, self.geometry, self.point, self.G, local
+            )
+            self.reason[self.active[unbounded]] = "separable"
+            status[unbounded] = "stalled"
+
+    def _rounded(self):
+        """The iterate as its dtype holds it."""
+        return self.objective.taken(self.objective.released(self.theta).astype(np.float64))
+
+    def _remember(self, key, epoch):
+        better = key < self.best_key
+        if better.all():
+            np.copyto(self.best, self.point)
+            self.best_key = key.copy()
+            self.best_iter[:] = epoch
+        elif better.any():
+            self.best[better] = self.point[better]
+            self.best_key[better] = key[better]
+            self.best_iter[better] = epoch
+
+    def _finish(self, status, epoch):
+        """Write the outcomes of the candidates with a status and keep the others."""
+        for i in np.flatnonzero(status.astype(bool)):
+            candidate = self.active[i]
+            gives_back_best = self.plan.early_stopping or status[i] in ("diverged", "plateau")
+            best_iter = int(self.best_iter[i]) if gives_back_best else epoch
+            theta = self.best[i] if gives_back_best else self.point[i]
+            self.outcomes[candidate] = Outcome(
+                theta=self.objective.released(theta),
+                status=status[i],
+                n_iter=epoch,
+                best_iter=best_iter,
+                history=self.history.of(candidate),
+                reason=self.reason[candidate] if status[i] == "stalled" else None,
+                column=int(self.column[candidate]) if status[i] == "stalled" else None,
+                state=self._state_of(i, epoch, status[i], theta, at_last=best_iter == epoch),
+                null_norm=float(self.stopping.null_norm[i]),
+            )
+        self._keep(~status.astype(bool))
+
+    def _state_of(self, i, epoch, status, point, *, at_last):
+        """What carries the candidate on; None in `rule` where an earlier epoch was given back."""
+        return {
+            "point": point.copy() if self.objective.rounds else None,
+            "origin": self.objective.origin,
+            "epochs": self.epochs_before + epoch,
+            "status": status,
+            "loss": self.F[i],
+            "rule": {k: v[i].copy() for k, v in self.rule.state.items()} if at_last else None,
+            "stopping": {k: v[i].copy() for k, v in self.stopping.state.items()},
+            "iterate": self.theta[i].copy() if self.mean is not None and at_last else None,
+            "averaged": self.mean.count if self.mean is not None and at_last else 0,
+        }
+
+    def _keep(self, kept):
+        if kept.all():
+            return
+        self.active = self.active[kept]
+        if len(self.active) == 0:
+            return
+        self.theta, self.G, self.F = self.theta[kept], self.G[kept], self.F[kept]
+        self.best, self.best_key = self.best[kept], self.best_key[kept]
+        self.best_iter = self.best_iter[kept]
+        self.learning_rate = self.learning_rate[kept]
+        if self.mean is not None:
+            self.mean.value = self.mean.value[kept]
+        for part in (self.objective, self.geometry, self.rule, self.stopping):
+            part.keep(kept)

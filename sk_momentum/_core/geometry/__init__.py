@@ -1,0 +1,1 @@
+"""The metric in which a step is taken and a gradient measured."""

@@ -1,0 +1,1 @@
+"""What is n long: dense and sparse rows, the point that they are taken about, their moments."""

@@ -1,0 +1,1 @@
+"""The rules that turn a gradient into a step."""

@@ -1,0 +1,304 @@
+"""Plane search: both knobs at their best, every epoch."""
+
+import numpy as np
+
+from .momentum import Rule
+
+# Epochs after which the margins are computed anew, before rounding drifts.
+REFRESH = 25
+# Newton steps on the plane at most; a further one is worth its O(n) only while it promises
+# this share of what the first one did.
+NEWTON_STEPS = 4
+NEWTON_GAIN = 0.05
+# The largest learning rate and momentum tried: where p (1 - p) has underflowed the quadratic
+# knows no end.
+LARGEST_STEP = 1e8
+HALVINGS = 20
+EXHAUSTED_DECREMENT = 1e-6
+# Epochs in which g' P^-1 g has not fallen by half after which F's rounding ends the search.
+IDLE = 3
+# The ratio of the columns' mean squares from which on float32 has no digits for the small ones.
+UNLIKE = 1e6
+# 1 - cos^2 of the angle between both directions below which they are taken for one.
+PARALLEL = 1e-12
+# H is re-weighted with the current curvature when, at the rate of the last epoch, g' P^-1 g would
+# still be above this share of itself, and above what ends the descent, after as many epochs as
+# the new matrix costs.
+REWEIGHT_ABOVE = 0.01
+
+
+class PlaneSearch(Rule):
+    """The best learning rate and the best momentum, every epoch.
+
+    With u = -P^-1 g and delta the last step, take the (eta, beta) that minimise
+
+        phi(eta, beta) = F(theta + eta u + beta delta).
+
+    The margins are linear in theta, so phi and its derivatives cost O(n): Newton's method on a
+    2 x 2 system, guarded so that F never rises.  On squared error this is the method of
+    conjugate gradients (Shea & Schmidt 2024, arXiv 2406.17954; Miele & Cantrell 1969).
+
+    Parameters
+    ----------
+    geometry : geometry of `_preconditioner`
+
+    Attributes
+    ----------
+    learning_rate, momentum : ndarray of shape (m,)
+        The (eta, beta) of the last step.
+    exhausted : ndarray of bool of shape (m,)
+        Where the best step could change F only within rounding.
+    goal : ndarray of shape (m,)
+        The gradient norm at which the descent will end.
+    local : Local
+        The mean loss at the current iterate.
+    """
+
+    searches = True
+    points = ("reweighted_at",)
+
+    def __init__(self, geometry):
+        self.geometry = geometry
+        self.objective = geometry.objective
+        m = len(geometry.l2)
+        self.learning_rate = np.ones(m)
+        self.momentum = np.zeros(m)
+        self.exhausted = np.zeros(m, dtype=bool)
+        self.goal = np.zeros(m)
+
+    def init(self, theta):
+        """delta = 0."""
+        if not self.geometry.starts_at_null and self._has_unlike_scales():
+            # Raw steps then are long where columns are large, and cancel.
+            self.objective.in_double()
+        self.delta = np.zeros_like(theta)
+        self.refresh(theta)
+        self._steps = 0
+        self._decrement = None
+        self._smallest = np.full(len(theta), np.inf)
+        self._idle = np.zeros(len(theta), dtype=int)
+        self._blocked = np.zeros(len(theta), dtype=int)
+        self._lowest = np.full(len(theta), np.inf)
+        self._reweighted_at = np.full_like(theta, np.nan)
+
+    def _has_unlike_scales(self):
+        center, variances = self.objective.moments.scales
+        squares = variances + np.square(center + self.objective.design.origin)
+        return squares.max(initial=0) > UNLIKE * squares[squares > 0].min(initial=np.inf)
+
+    def refresh(self, theta):
+        """Margins from the coefficients themselves."""
+        self.margins = self.objective.all_margins(theta)
+        self.local = self.objective.local(self.margins)
+        moving = np.any(self.delta)
+        self.delta_margins = self.objective.all_margins(self.delta) if moving else None
+
+    def step(self, theta, G, eta=None):
+        """One step, in place; eta is chosen, not taken."""
+        self._steps += 1
+        if self._steps % REFRESH == 0:
+            self.refresh(theta)
+        u = self._direction(theta, G)
+        if self.delta_margins is None:
+            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
+        else:
+            steps = np.stack([u, self.delta], axis=1)
+            margins = np.stack([self.objective.all_margins(u), self.delta_margins], axis=1)
+        amounts = self._minimise(theta, steps, margins)
+        self.delta = combine(amounts, steps)
+        self.delta_margins = combine(amounts, margins)
+        theta += self.delta
+        self.learning_rate = amounts[:, 0]
+        self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
+        blocked = self.exhausted | ~amounts.any(axis=1)
+        if (blocked | (self._blocked > 0)).any():
+            self._recover(theta, G, blocked)
+
+    def _recover(self, theta, G, blocked):
+        """Where no step improves F: margins anew, then another metric; then it is exhausted.
+
+        A metric that bounds the curvature says how far F - F* can be: of the size of g' P^-1 g.
+        Where that is small no step is missing.
+        """
+        self._blocked = np.where(blocked, self._blocked + 1, 0)
+        done = blocked & (self._blocked >= len(self.recoveries))
+        if self.geometry.starts_at_null:
+            square = np.square(self.geometry.norm(G, self.objective.coefficients(theta)))
+            done |= blocked & (square <= EXHAUSTED_DECREMENT * np.abs(self._lowest))
+        self.exhausted = done
+        for attempt, recovery in enumerate(self.recoveries[:-1], start=1):
+            chosen = blocked & ~done & (self._blocked == attempt)
+            if chosen.any():
+                recovery(self, theta, chosen)
+
+    def begin_anew(self, theta):
+        """After a change of the arithmetic: nothing is blocked."""
+        self._blocked[:], self._idle[:], self.exhausted[:] = 0, 0, False
+        self.refresh(theta)
+
+    def _measure_anew(self, theta, chosen):
+        """The margins from the coefficients in float64; the metric from the curvature there."""
+        self.objective.in_double()
+        self.refresh(theta)
+        if self.geometry.can_reweight:
+            self.geometry.reweight(self.local.W, chosen)
+            self._reweighted_at[chosen] = theta[chosen]
+
+    def _change_metric(self, theta, chosen):
+        """The metric that the geometry falls back to."""
+        self.geometry.forget(chosen)
+        self._reweighted_at[chosen] = np.nan
+
+    def _give_up(self, theta, chosen):
+        """Nothing more to try."""
+
+    recoveries = (_measure_anew, _change_metric, _give_up)
+
+    def _direction(self, theta, G):
+        """-P^-1 g, with P re-weighted first where that pays."""
+        u = -self.geometry.direction(G)
+        decrement = -np.einsum("mkp,mkp->m", G, u)
+        falls = decrement < 0.5 * self._smallest
+        self._idle = np.where(falls, 0, self._idle + 1)
+        self._smallest = np.where(falls, decrement, self._smallest)
+        if self._decrement is not None and self.geometry.can_reweight:
+            ahead = decrement * (decrement / self._decrement) ** (
+                1 + self.geometry.reweighting_epochs
+            )
+            slow = ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))
+            if slow.any():
+                self.geometry.reweight(self.local.W, slow)
+                self._reweighted_at[slow] = theta[slow]
+                u = -self.geometry.direction(G)
+                decrement = -np.einsum("mkp,mkp->m", G, u)
+        self._decrement = decrement
+        return u
+
+    def _minimise(self, theta, steps, step_margins):
+        """Newton's method on phi from (0, 0); leaves `margins` and `local` where it ends.
+
+        Returns
+        -------
+        amounts : ndarray of shape (m, J)
+        """
+        start = self.margins
+        offset, slope, curvature = self.objective.penalty_along(theta, steps)
+
+        def penalty(c):
+            bent = 0.5 * np.matmul(curvature, c[..., None])[..., 0]
+            return offset + (c * (slope + bent)).sum(axis=1)
+
+        best = np.zeros(steps.shape[:2])
+        phi = self.local.value + offset
+        promised = None
+        for _ in range(NEWTON_STEPS):
+            gradient, hessian = self.objective.along(self.local, step_margins)
+            gradient += slope + np.matmul(curvature, best[..., None])[..., 0]
+            hessian += curvature
+            self._lowest = np.minimum(self._lowest, phi)
+            rounding = self.objective.rounding(phi, theta)
+            move = newton_move(gradient, hessian)
+            gain = -0.5 * (gradient * move).sum(axis=1)
+            if promised is None:
+                promised = gain
+                # F cannot see gradients below the root of rounding; the gradient itself can.
+                within = gain <= rounding
+                self.exhausted = within & (self._idle >= IDLE)
+            open_ = (gain > NEWTON_GAIN * promised) & ~self.exhausted
+            if not open_.any():
+                break
+            move[~open_] = 0.0
+            ceiling = self._lowest + 2 * rounding
+            for _ in range(HALVINGS):
+                there = best + move
+                reached = self._try(start, step_margins, there) + penalty(there)
+                worse = ~(reached <= ceiling)
+                if not worse.any():
+                    break
+                move[worse] /= 4.0
+            else:
+                move[worse] = 0.0
+                self._try(start, step_margins, best + move)
+                reached[worse] = phi[worse]
+            best = best + move
+            phi = reached
+        return best
+
+    def _try(self, start, step_margins, amounts):
+        """Go there; the mean loss there, of shape (m,)."""
+        self.margins = start + combine(amounts, step_margins)
+        self.local = self.objective.local(self.margins)
+        return self.local.value
+
+    @property
+    def state(self):
+        """Named arrays, first axis the candidate; no array of n rows."""
+        m = len(self.delta)
+        decrement = np.full(m, np.nan) if self._decrement is None else self._decrement
+        return {
+            "delta": self.delta,
+            "decrement": decrement,
+            "reweighted_at": self._reweighted_at,
+            "steps": np.full(m, self._steps),
+        }
+
+    @state.setter
+    def state(self, state):
+        self.delta = state["delta"].copy()
+        self.delta_margins = self.objective.all_margins(self.delta) if self.delta.any() else None
+        self._steps = int(state["steps"].max())
+        self._reweighted_at = state["reweighted_at"].copy()
+        if np.isnan(state["decrement"]).any():
+            return
+        self._decrement = state["decrement"].copy()
+        if self.geometry.can_reweight and not np.isnan(self._reweighted_at).any():
+            margins = self.objective.all_margins(self._reweighted_at)
+            self.geometry.reweight(self.objective.local(margins).W, np.ones(1, dtype=bool))
+
+    def keep(self, kept):
+        """Restrict to the candidates ``kept``."""
+        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "margins", "_idle")
+        names += ("_blocked", "_smallest", "delta_margins", "_lowest", "_decrement")
+        for name in (*names, "_reweighted_at"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name)[kept])
+        self.local = type(self.local)(*(part[kept] for part in self.local))
+
+
+def combine(amounts, steps):
+    """sum_j c_j step_j, for amounts (m, J) and steps (m, J, k, any)."""
+    m, J, k, n = steps.shape
+    c = amounts.astype(steps.dtype)[:, None]
+    return np.matmul(c, steps.reshape(m, J, k * n)).reshape(m, k, n)
+
+
+def newton_move(gradient, hessian):
+    """-H^-1 g of the 1 x 1 or 2 x 2 systems, of shape (m, J).
+
+    Where the second direction is all but parallel to the first it is left out.
+    """
+    a, g = hessian[:, 0, 0], gradient[:, 0]
+    if gradient.shape[1] == 2:
+        b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
+        determinant = a * c - b * b
+        apart = determinant > PARALLEL * a * c
+        if apart.all():
+            move = np.empty_like(gradient)
+            np.divide(b * h - c * g, determinant, out=move[:, 0])
+            np.divide(b * g - a * h, determinant, out=move[:, 1])
+            return bounded(move)
+    # Without any curvature only the guard of the search says where to stop.
+    alone = np.divide(-g, a, out=-np.sign(g) * LARGEST_STEP, where=a > np.abs(g) / LARGEST_STEP)
+    if gradient.shape[1] == 1:
+        return alone[:, None]
+    move = np.zeros_like(gradient)
+    np.divide(b * h - c * g, determinant, out=move[:, 0], where=apart)
+    np.divide(b * g - a * h, determinant, out=move[:, 1], where=apart)
+    np.copyto(move[:, 0], alone, where=~apart)
+    return bounded(move)
+
+
+def bounded(move):
+    """In place: no amount beyond LARGEST_STEP."""
+    np.minimum(move, LARGEST_STEP, out=move)
+    return np.maximum(move, -LARGEST_STEP, out=move)

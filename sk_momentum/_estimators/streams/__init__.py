@@ -1,0 +1,1 @@
+"""`partial_fit`: a call descends in the columns that its rows show."""

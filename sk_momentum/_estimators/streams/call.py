@@ -1,0 +1,335 @@
+"""One call of partial_fit: an epoch over the rows given, at what these rows cost.
+
+Sparse rows show few of the columns.  A call descends in those alone, and what its steps do
+to all others, which see the penalty and their own velocity only, is known in closed form.
+"""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from ..._callbacks import Printer
+from ..._core.descent import descend
+from ..._core.rows.origin import Origin
+from ..._core.rules.absent import Idle
+from ..._core.rules.momentum import Guarded
+from ..checked_rows import Rows
+from .history import StreamHistory
+from .moments import StreamRecord
+from .steps import StreamObjective, stream_rule, streamed_geometry
+
+# How a stream changes the plan: one epoch in the rows' order, no stopping rule.
+PLAN = {
+    "max_iter": 1,
+    "tol": 0.0,
+    "early_stopping": False,
+    "shuffle": False,
+    "streaming": True,
+}
+# The share of columns in play from which on all are.
+MOST_COLUMNS = 0.5
+
+
+def stream_call(estimator, rows, *, resume, started):
+    """Descend one epoch over the rows of a call.
+
+    Parameters
+    ----------
+    estimator : BaseMomentum
+    rows : Rows
+    resume : bool
+        Whether the estimator's coefficients are carried on.
+    started : float
+        When the call began, by time.perf_counter.
+
+    Returns
+    -------
+    StreamCall
+    """
+    columns = columns_in_play(estimator, rows.X, resume)
+    call = StreamCall(estimator, rows, resume, columns)
+    call.run(started)
+    if call.undone and columns is not None:
+        # A step that is taken back is so in all columns, whose velocities start anew.
+        call = StreamCall(estimator, rows, resume, None)
+        call.run(started)
+    return call
+
+
+def columns_in_play(estimator, X, resume):
+    """The columns that the steps of a call do more to than to decay; None for all."""
+    if not sparse.issparse(X):
+        return None
+    state = estimator._state if resume else {}
+    chosen = [X.indices]
+    if state.get("stream") is not None:
+        chosen.append(state["stream"].offset)
+    has_l1 = estimator.alpha > 0 and estimator.l1_ratio > 0
+    if resume and (has_l1 or estimator.average):
+        # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
+        descent = state["descent"]
+        for moving in (estimator.coef_, *(descent["rule"] or {}).values(), descent["iterate"]):
+            if np.ndim(moving) or sparse.issparse(moving):
+                shape = (-1, moving.shape[-1])
+                chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
+    columns = np.unique(np.concatenate(chosen))
+    return None if len(columns) >= MOST_COLUMNS * X.shape[1] else columns
+
+
+def taken(X, columns):
+    """The columns of a CSR matrix that holds no others; by their places, in O(nnz)."""
+    places = np.searchsorted(columns, X.indices)
+    shape = (X.shape[0], len(columns))
+    return sparse.csr_matrix((X.data, places, X.indptr), shape=shape, copy=False)
+
+
+class StreamCall:
+    """An epoch over the rows of a call, in the columns in play.
+
+    Parameters
+    ----------
+    estimator, rows, resume
+        As in `stream_call`.
+    columns : ndarray of int or None
+        The columns in play; None for all.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Of all columns.
+    mean_losses : tuple of float
+        Of the rows before and after, without the penalty.
+    objective, geometry, rule
+        Of the columns in play.
+    learning_rate : float
+    undone : int
+        Steps taken back.
+    """
+
+    def __init__(self, estimator, rows, resume, columns):
+        self.estimator, self.columns = estimator, columns
+        state = estimator._state if resume else {}
+        if columns is not None:
+            rows = Rows(taken(rows.X, columns), rows.y, rows.weights)
+        origin = Origin.zero(rows.X.shape[1], estimator._n_outputs(rows.y))
+        self.objective = StreamObjective.of(estimator._objective(rows, origin=origin))
+        self.batch_size = estimator._rows_of_a_batch(self.objective)
+        self.before = state.get("stream") or StreamRecord.empty(estimator.n_features_in_)
+        self.geometry = streamed_geometry(
+            self.objective,
+            estimator._streamed_preconditioner(),
+            weights=rows.weights,
+            batch_size=self.batch_size,
+            before=self.before.of(columns),
+        )
+        self.rule, rate = stream_rule(
+            self.geometry,
+            learning_rate=estimator.learning_rate,
+            momentum=estimator.momentum,
+            momentum_type=estimator.momentum_type,
+            batch_size=self.batch_size,
+            rows_before=state.get("n_rows", 0),
+        )
+        self.learning_rate = float(rate[0])
+        self.state = estimator._resumable(self.rule, self.geometry) if resume else None
+        self.coef, self.start = self._start(resume)
+
+    @property
+    def momentum(self):
+        """The momentum used."""
+        return float(self.rule.momentum[0])
+
+    def carried(self, state, n_rows):
+        """What the next call needs besides the descent's own state."""
+        history = state.get("history") or StreamHistory.empty()
+        history = history.with_call(
+            n_seen=history.n_seen + n_rows,
+            loss_before=self.mean_losses[0],
+            loss_after=self.mean_losses[1],
+            learning_rate=self.outcome.history["learning_rate"][-1],
+            momentum=self.momentum,
+        )
+        kind = self.estimator._kind(self.rule, self.geometry)
+        return {"stream": self.record, "history": history, "kind": kind}
+
+    @cached_property
+    def record(self):
+        """What the rows so far have shown of all columns; as it was where nothing is measured."""
+        if self.geometry.name is None:
+            return self.before
+        return self.before.with_columns(self.columns, self.objective.moments.record)
+
+    def _start(self, resume):
+        """The coefficients of all columns, and those in play with the intercept."""
+        estimator, objective = self.estimator, self.objective
+        if resume:
+            coef = estimator._carried_coefficients((objective.n_outputs, estimator.n_features_in_))
+            intercept = estimator.intercept_
+        else:
+            null = self.geometry.starts_at_null
+            theta = (objective.null_model if null else objective.zeros)(1)[0]
+            coef = np.zeros((len(theta), estimator.n_features_in_))
+            intercept = theta[:, -1]
+        start = objective.zeros(1)[0]
+        start[:, : objective.n_features] = self._part(coef)
+        if objective.fit_intercept:
+            start[:, -1] = intercept
+        return coef, start
+
+    def weighed_losses(self):
+        """The losses before and after, with a row counting for what it counts for in a step."""
+        points = self.start, self._part(self.outcome.theta)
+        return [self.objective.weighed_loss(theta[None]) for theta in points]
+
+    def _part(self, array):
+        """The columns in play, and the intercept where the array has one."""
+        if self.columns is None:
+            return array.copy()
+        if array.shape[1] == self.estimator.n_features_in_:
+            return array[:, self.columns]
+        return array[:, np.append(self.columns, -1)]
+
+    def run(self, started):
+        """Descend, and spread what came of it over all columns."""
+        estimator, objective = self.estimator, self.objective
+        theta, state = self.start.copy(), self._state_in_play()
+        shrunk = self._shrink([theta, *self._moving(state)])
+        guarded = Guarded(self.rule)
+        printer = Printer() if estimator.verbose else None
+        outcome = descend(
+            objective=objective,
+            geometry=self.geometry,
+            rule=guarded,
+            theta=theta[None],
+            learning_rate=np.array([self.learning_rate]),
+            plan=replace(estimator._plan(objective), **PLAN, batch_size=self.batch_size),
+            state=state,
+            started=started,
+            observer=printer,
+        )[0]
+        if printer is not None:
+            printer.close()
+        self.undone = guarded.undone + (outcome.status == "diverged")
+        if shrunk:
+            self._begin_before_shrinking(outcome.history)
+        self.mean_losses = self._mean_losses(outcome)
+        # Of steps that were taken back there is nothing to spread.
+        spread = self.columns is not None and not self.undone
+        self.outcome = self._spread(outcome) if spread else outcome
+
+    def _state_in_play(self):
+        """The state carried on, of the columns in play."""
+        if self.state is None:
+            return None
+        before = self.state["origin"]
+        moved = bool(self.objective.fit_intercept) and (before.rows.any() or before.targets.any())
+
+        def in_play(array, point):
+            # About 0, where a fit had it about an origin of its own.
+            return self._part(before.unshift(array, point=point) if moved else array)
+
+        rule, iterate = self.state["rule"], self.state["iterate"]
+        return {
+            **self.state,
+            "rule": rule and {name: in_play(array, False) for name, array in rule.items()},
+            "iterate": None if iterate is None else in_play(iterate, True),
+            "origin": self.objective.origin,
+        }
+
+    @staticmethod
+    def _moving(state):
+        """Velocity and iterate of a state, those that there are."""
+        if state is None:
+            return []
+        arrays = [(state["rule"] or {}).get("velocity"), state["iterate"]]
+        return [array for array in arrays if array is not None]
+
+    def _shrink(self, arrays):
+        """Take coefficients down, in place, as far as their columns' scales went up.
+
+        What was learned of a column while it was small holds on its old scale; b + center . w
+        stays where it is.
+        """
+        if self.geometry.name is None:
+            return False
+        moments, d = self.objective.moments, self.objective.n_features
+        if np.all(moments.shrinkage == 1):
+            return False
+        for array in arrays:
+            lost = array[:, :d] * (1 - moments.shrinkage)
+            array[:, :d] -= lost
+            if self.objective.fit_intercept:
+                array[:, -1] += lost @ moments.center
+        return True
+
+    def _begin_before_shrinking(self, history):
+        """The facts of the start, at the coefficients that the call was handed."""
+        theta = self.start[None]
+        F, G = self.objective.evaluate(theta)
+        history["loss"][0] = F[0]
+        norm = self.geometry.norm(G, self.objective.coefficients(theta))
+        history["gradient_norm"][0] = norm[0]
+
+    def _mean_losses(self, outcome):
+        points = self.start, outcome.theta
+        return tuple(
+            max(float(F - self._penalty(point)), 0.0)
+            for F, point in zip(outcome.history["loss"][[0, -1]], points)
+        )
+
+    def _penalty(self, theta):
+        """Of a point of shape (k, any), the intercept last."""
+        d = theta.shape[1] - self.objective.fit_intercept
+        return self.objective.penalty.value(theta[None, :, :d])[0]
+
+    def _spread(self, outcome):
+        """The outcome of all columns, from that of those in play."""
+        old, new, history = self.state or {}, outcome.state, outcome.history
+        d, index = self.coef.shape[1], self.columns
+        if self.objective.fit_intercept:
+            index = np.append(index, -1)
+        theta = np.empty((len(self.coef), d + self.objective.fit_intercept))
+        moved = np.empty_like(theta)
+        velocity = old["rule"]["velocity"] if old.get("rule") else np.zeros_like(theta)
+        idle = self._idle(history)
+        for c, coef in enumerate(self.coef):
+            out = theta[c, :d], moved[c, :d]
+            squares = idle.rest(coef, velocity[c, :d], self.columns, out)
+            history["loss"] += idle.l2 * squares[:, 0] / 2
+            # Measured in units of the columns, in which the absent ones have the penalty's alone.
+            measured = squares[:, 0 if self.geometry.name is None else 1]
+            norm = history["gradient_norm"]
+            history["gradient_norm"] = np.hypot(norm, np.sqrt(idle.l2 * measured))
+        theta[:, index] = self._exact(outcome)
+        moved[:, index] = new["rule"]["velocity"]
+        state = {**new, "rule": {"velocity": moved}, "loss": history["loss"][-1]}
+        state["origin"] = Origin.zero(d, len(theta))
+        if new["point"] is not None:
+            state["point"] = theta
+        if new["iterate"] is not None:
+            # Of a mean all columns that are not 0 are in play.
+            state["iterate"] = np.zeros_like(theta)
+            state["iterate"][:, index] = new["iterate"]
+        return replace(outcome, theta=theta.astype(self.objective.dtype, copy=False), state=state)
+
+    @staticmethod
+    def _exact(outcome):
+        """The coefficients before they were rounded to their dtype."""
+        point = outcome.state["point"]
+        return outcome.theta if point is None else point
+
+    def _idle(self, history):
+        """The steps of this call in the columns that are not in play."""
+        diagonal = self.geometry.name is not None
+        return Idle(
+            momentum_type=self.rule.momentum_type,
+            learning_rate=float(history["learning_rate"][-1]),
+            momentum=self.momentum,
+            n_steps=-(-self.objective.design.n_rows // self.batch_size),
+            l2=float(self.objective.penalty.l2[0, 0, 0]),
+            curvature=self.record.largest if diagonal else None,
+            scale=self.geometry.bound.c / self.record.weight if diagonal else 1.0,
+            factor=self.geometry.factor[0, 0] if diagonal else 1.0,
+        )

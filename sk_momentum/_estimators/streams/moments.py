@@ -1,0 +1,242 @@
+"""What a stream has shown of its columns: their means and scales so far, row by row, call by call.
+
+Two rules keep a stream sound.  A column's scale is found out before the column is stepped along,
+and only ever upwards: it is the larger of the second moment so far and of the largest that a
+single batch has shown.  And no row counts for more than a few typical rows, in the moments or
+in a step: one bad row slows a stream, it does not stop it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..._core.rows.moments import Moments, inverse_or_zero
+
+# A row counts in the moments for at most this many typical ones.
+LARGEST_ROW = 8.0
+# How often the first call looks at its rows, which have no scales of earlier ones.
+FIRST_LOOKS = 5
+# Rows from which the correlations of a call are taken, and steps of the power iteration.
+SAMPLE_ROWS, POWER_STEPS = 512, 6
+
+# What a stream keeps of every column.
+ARRAYS = ("pilot", "first", "second", "largest", "highest")
+
+
+@dataclass(frozen=True)
+class StreamRecord:
+    """What the calls so far leave to the next one.
+
+    Sums over all rows, so that a column without entries in a call stays as it is: a call costs
+    what its own columns cost.
+
+    Attributes
+    ----------
+    n_rows : int
+    weight : float
+        The sum of the rows' weights.
+    pilot : ndarray of shape (n_features,)
+        What the sums are about: a rough mean where the mean is large beside the spread, else 0.
+    first, second : ndarray of shape (n_features,)
+        sum_i w_i (x_ij - pilot_j) and sum_i w_i (x_ij - pilot_j)^2.
+    largest : ndarray of shape (n_features,)
+        The largest second moment so far, of all rows or of a single batch, times the weight at
+        its time: what `weight` divides fades with the rows that follow.
+    highest : ndarray of shape (n_features,)
+        The largest scale there ever was.
+    offset : ndarray of int
+        Columns about a center other than 0, now or in `pilot`: present in every row.
+    smoothness : float
+        lambda, the mean over the rows so far.
+    typical_row, largest_row : float
+        The mean smoothness of a row, and the largest, fading like `largest`.
+    """
+
+    n_rows: int
+    weight: float
+    pilot: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    largest: np.ndarray
+    highest: np.ndarray
+    offset: np.ndarray
+    smoothness: float = 0.0
+    typical_row: float = 0.0
+    largest_row: float = 0.0
+
+    @classmethod
+    def empty(cls, n_features):
+        """Of a stream that has not begun."""
+        arrays = np.zeros((len(ARRAYS), n_features))
+        return cls(0, 0.0, *arrays, np.empty(0, dtype=np.intp))
+
+    def of(self, columns):
+        """The record of some columns; all of them by None."""
+        if columns is None:
+            return self
+        return replace(self, **{name: getattr(self, name)[columns] for name in ARRAYS})
+
+    def with_columns(self, columns, part):
+        """`part`, the record of some columns, along with what is known of the others."""
+        if columns is None:
+            return part
+        arrays = {}
+        for name in ARRAYS:
+            arrays[name], values = getattr(self, name), getattr(part, name)
+            if np.array_equal(arrays[name][columns], values):
+                continue
+            arrays[name] = arrays[name].copy()
+            arrays[name][columns] = values
+        return replace(part, **arrays, offset=columns[part.offset])
+
+    def moments(self, centered):
+        """Center of every column, and the second moment about it.
+
+        The center is the mean where that is large beside the spread, and 0 elsewhere, where
+        centring would gain a factor of 2 at most: a column that is 0 in most rows has center 0.
+        """
+        mean, square = self.first / self.weight, self.second / self.weight
+        variance = np.maximum(square - np.square(mean), 0)
+        mean = mean + self.pilot
+        center = np.where(centered & (np.square(mean) > variance), mean, 0.0)
+        return center, variance + np.square(mean - center)
+
+    def scale(self, center):
+        """The scale of every column: exactly 0 for constant ones, whatever rounding leaves."""
+        scale, eps = self.largest / self.weight, np.finfo(np.float64).eps
+        return np.where(scale <= np.square(8 * eps * center), 0.0, scale)
+
+
+class StreamedMoments(Moments):
+    """Center and scale of the columns of a call's rows, from all rows so far.
+
+    Parameters
+    ----------
+    design, s, centered
+        The rows of this call, as in `Moments`.
+    weights : ndarray of shape (n_rows,)
+        Their weights before they were normalised.
+    batch_size : int
+    before : StreamRecord
+        Of the columns of `design`.
+    curvature : float
+        The bound on the loss's curvature.
+    l2 : float
+
+    Attributes
+    ----------
+    record : StreamRecord
+        This call's rows included.
+    variances : ndarray of shape (n_features,)
+        The scale of each column: a second moment about `center`.
+    shrinkage : ndarray of shape (n_features,)
+        The root of the old over the new curvature, 1 where the scale is not the highest so far.
+    smoothness : float
+        lambda: the largest eigenvalue in units of `variances`, of the rows so far and of these.
+    row_curvature : ndarray of shape (n_rows,)
+        n s_i times the smoothness of a row's loss in these units.
+    """
+
+    def __init__(self, design, s, *, centered, weights, batch_size, before, curvature, l2):
+        super().__init__(design, s, centered=centered)
+        self.small = False
+        self.batch_size, self.curvature, self.l2 = batch_size, curvature, l2
+        self.shares = weights / weights.mean()
+        if before.n_rows == 0:
+            before = self._begun(before)
+            record = self._with_rows(before, weights)
+        else:
+            record = before
+        # Scales that a bad row has made hide it: the first call looks again, and again.
+        for _ in range(FIRST_LOOKS if before.n_rows == 0 else 1):
+            norms = self._row_smoothness(record)
+            typical = max(before.typical_row, np.median(norms))
+            counted = np.minimum(1.0, LARGEST_ROW * typical / norms)
+            record = self._with_rows(before, weights * counted)
+            if (counted == 1).all():
+                break
+        self.center, _ = record.moments(centered)
+        self.variances = record.scale(self.center)
+        record = replace(record, highest=np.maximum(before.highest, self.variances))
+        self.shrinkage = self._shrinkage(before.highest, record.highest)
+        norms = self._row_smoothness(record)
+        self.row_curvature = self.shares * norms
+        self.record = self._with_curvature(record, before, counted, norms)
+        self.largest_row = self.record.largest_row
+
+    @property
+    def scales(self):
+        """`center` and `variances`."""
+        return self.center, self.variances
+
+    def _begun(self, record):
+        """The empty record with pilots where the means of these rows are large."""
+        mean, variance = self._finite(self.design.spread, self.s)
+        offset = self.centered & (np.square(mean) > variance)
+        return replace(record, pilot=np.where(offset, mean, 0.0))
+
+    def _with_rows(self, before, weights):
+        """The record with the rows of this call."""
+        first, second = self._finite(self.design.sums, weights, before.pilot)
+        record = replace(
+            before,
+            n_rows=before.n_rows + len(weights),
+            weight=before.weight + weights.sum(),
+            first=before.first + first,
+            second=before.second + second,
+        )
+        center, moment = record.moments(self.centered)
+        shares = weights / (weights.sum() or 1.0) * len(weights)
+        largest = self.design.largest_batch_squares(shares, center, self.batch_size)
+        largest = np.maximum(largest, moment) * record.weight
+        return replace(
+            record,
+            largest=np.maximum(before.largest, largest),
+            offset=np.flatnonzero((center != 0) | (record.pilot != 0)),
+        )
+
+    def _inverse(self, scale):
+        return np.where(scale > 0, inverse_or_zero(self.curvature * scale + self.l2), 0.0)
+
+    def _row_smoothness(self, record):
+        """c ||x_i - center||^2 in units of the columns' curvature, and 1 for the intercept."""
+        center, _ = record.moments(self.centered)
+        inverse = self._inverse(record.scale(center))
+        norms = self.curvature * self.row_norms(center, inverse)
+        return np.maximum(norms + self.centered, np.finfo(np.float64).tiny)
+
+    def _shrinkage(self, old, new):
+        ratio = (self.curvature * old + self.l2) * inverse_or_zero(self.curvature * new + self.l2)
+        return np.where((old > 0) & (new > old), np.sqrt(ratio), 1.0)
+
+    def _with_curvature(self, record, before, counted, norms):
+        """The record with lambda and the rows' smoothness."""
+        found = self._largest_eigenvalue(self.shares * counted)
+        rows = counted * norms
+        share = self.design.n_rows / record.n_rows
+        mean = before.smoothness + share * (found - before.smoothness)
+        self.smoothness = max(found, mean)
+        return replace(
+            record,
+            smoothness=mean,
+            typical_row=before.typical_row + share * (rows.mean() - before.typical_row),
+            largest_row=max(float((self.shares * rows).max()), (1 - share) * before.largest_row),
+        )
+
+    def _largest_eigenvalue(self, shares):
+        """lambda of c sum_i s_i (x_i, 1)(x_i, 1)' in these units, from a sample of the rows.
+
+        By power iteration: found from below, but of few rows and hence too large.
+        """
+        every = -(-self.design.n_rows // SAMPLE_ROWS)
+        X, shares = self.design.X[::every], shares[::every]
+        XT, squares = X.T, self.curvature * self._inverse(self.variances)
+        z = 1.0 + np.random.RandomState(0).standard_normal(len(shares))
+        found = 0.0
+        for _ in range(POWER_STEPS):
+            z *= shares / (len(shares) * np.linalg.norm(z) or 1.0)
+            total = z.sum()
+            u = squares * (XT @ z - total * self.center)
+            z = X @ u - u @ self.center + self.centered * total
+            found = np.linalg.norm(z)
+        return float(found)

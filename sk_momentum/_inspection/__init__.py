@@ -1,0 +1,1 @@
+"""What happened in a fit: the diagnosis and the pictures."""

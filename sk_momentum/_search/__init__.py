@@ -1,0 +1,1 @@
+"""Search in which candidates are trained together."""

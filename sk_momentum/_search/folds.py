@@ -1,0 +1,335 @@
+"""Candidates trained and scored on one split: what the search hands to its workers."""
+
+import time
+from functools import cached_property, partial
+from traceback import format_exc
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+
+from .._callbacks import SplitTasks
+from .._compat import (
+    check_method_params,
+    failed_scores,
+    num_samples,
+    routing_enabled,
+    safe_split,
+    score,
+)
+from .._core.quadratic import QuadraticObjective
+from .._core.rows.design import make_design
+from .._core.rows.moments import MergedMoments
+from .._estimators.training import fit_together
+from .groups import has_l1, is_auto, searched_step
+from .pipelines import OwnFitError, only_transforms, rows_of_last_step
+
+# Plane search keeps some eight vectors of n rows a candidate and output; together they may take
+# this share of the training rows' own memory.
+SEARCH_MEMORY = 0.25
+SEARCH_VECTORS = 8
+# What a fit tells beside its scores: popped before scikit-learn formats the results.
+FACTS = ("status", "n_iter", "loss", "validation_loss", "counts")
+
+
+def fold_parts(estimator, X, splits, fit_params):
+    """Moments of every fold, where folds partition the rows and squared errors can use them.
+
+    What is left of the total without fold j is then the sum of the others: n d^2 multiplications
+    once, not once a split, and nothing subtracted.
+    """
+    final, prefix = searched_step(estimator)
+    if prefix or is_classifier(final) or len(splits) < 3 or final.batch_size is not None:
+        return None
+    n = num_samples(X)
+    seen = np.zeros(n, dtype=int)
+    for train, test in splits:
+        # Rows may be given as indices, repeated ones among them, or as a mask.
+        tested = np.bincount(np.arange(n)[test], minlength=n)
+        if np.any(tested + np.bincount(np.arange(n)[train], minlength=n) != 1):
+            return None
+        seen += tested
+    if np.any(seen != 1):
+        return None
+    try:
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
+    except (TypeError, ValueError):
+        # The fits will say so.
+        return None
+    design = make_design(X)
+    if not design.gram_pays or design.n_features > n:
+        return None
+    weights = fit_params.get("sample_weight")
+    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or not weights.any():
+        return None
+    weights = weights / weights.max()
+    with np.errstate(all="ignore"):
+        parts = [design.moments(weights, np.sort(np.arange(n)[test])) for _, test in splits]
+    finite = all(np.isfinite(gram).all() and weight > 0 for weight, _, gram in parts)
+    return parts if finite else None
+
+
+def train_and_score(
+    X,
+    y,
+    *,
+    train,
+    test,
+    groups,
+    scorer,
+    fit_params,
+    score_params,
+    train_scores,
+    error_score,
+    predicts,
+    parts,
+    watch,
+):
+    """All candidates of one setting of the earlier steps on one split.
+
+    Returns
+    -------
+    list of list of dict
+        One a candidate, group by group.
+    """
+    tasks = watch and SplitTasks(*watch)
+    started = time.perf_counter()
+    models = [clone(group.model) for group in groups]
+    rows = Split(models[0], X, y, train, test, fit_params, score_params)
+    error = None
+    try:
+        rows.hand_over(predicts=predicts)
+    except OwnFitError:
+        raise
+    except Exception:
+        if error_score == "raise":
+            raise
+        error = format_exc()
+    if not train_scores:
+        rows.train = None
+    shared = (time.perf_counter() - started) / sum(len(group.candidates) for group in groups)
+    results = []
+    for group, model in zip(groups, models):
+        started = time.perf_counter()
+        finals = group.finals(model)
+        outcomes, errors = fit_group(
+            finals,
+            rows,
+            errors=[error or own for own in group.errors],
+            error_score=error_score,
+            parts=parts,
+            observer=tasks,
+        )
+        fit_time = shared + (time.perf_counter() - started) / len(finals)
+        if group is groups[-1] and rows.handed is not None:
+            # Test rows need not lie beside training rows.
+            rows.handed.X = rows.handed.y = None
+        results.append(
+            score_group(
+                finals,
+                outcomes,
+                errors,
+                rows,
+                scorer=scorer,
+                train_scores=train_scores,
+                error_score=error_score,
+                fit_time=fit_time,
+            )
+        )
+    if tasks is not None:
+        tasks.close()
+    return results
+
+
+class Split:
+    """The rows of one split; test rows only from when they are scored.
+
+    Parameters
+    ----------
+    model : BaseMomentum or Pipeline
+        Its earlier steps are fitted by `hand_over`.
+    X, y, train, test, fit_params, score_params
+        As scikit-learn's searches hand them on.
+
+    Attributes
+    ----------
+    handed : Handed
+        The training rows as the last step is handed them.
+    """
+
+    def __init__(self, model, X, y, train, test, fit_params, score_params):
+        fit_params = {} if fit_params is None else fit_params
+        score_params = {} if score_params is None else score_params
+        self.model = model
+        self.train = safe_split(model, X, y, train)
+        self.cut_test = partial(safe_split, model, X, y, test, train)
+        self.n_test = len(np.arange(num_samples(X))[test])
+        self.fit_params = check_method_params(X, params=fit_params, indices=train)
+        self.score_params_train = check_method_params(X, params=score_params, indices=train)
+        self.score_params_test = check_method_params(X, params=score_params, indices=test)
+        self.handed = None
+        self.whole = False
+
+    def hand_over(self, *, predicts):
+        """Fit the earlier steps of a Pipeline.
+
+        Scorers see the whole Pipeline and the rows as they came.  Where that is all the same,
+        since they do no more than predict (``predicts``) and the Pipeline no more than
+        transform, the test rows are transformed once for all candidates.
+        """
+        self.handed = rows_of_last_step(self.model, *self.train, self.fit_params)
+        routed = routing_enabled() and bool(self.score_params_test)
+        same = predicts and only_transforms(self.model) and not routed
+        self.whole = isinstance(self.model, Pipeline) and not same
+
+    @cached_property
+    def test_as_seen(self):
+        """X and y of the test rows, as scorers see them."""
+        X, y = self.cut_test()
+        return self.as_seen(X), y
+
+    @cached_property
+    def train_as_seen(self):
+        """X and y of the training rows, as scorers see them."""
+        X, y = self.train
+        return self.as_seen(X), y
+
+    def as_seen(self, X):
+        """Rows as scorers see them.
+
+        What the last step was trained on may differ: TargetEncoder transforms rows that it is
+        fitted to as it transforms no others.
+        """
+        if self.handed.pipeline is None or self.whole:
+            return X
+        # One by one: a Pipeline of them might take one that keeps nothing for not fitted.
+        for _, step in self.handed.pipeline.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+        return X
+
+    def scores(self, final, scorer, error_score, *, of_train=False):
+        """The scores of a fitted last step."""
+        if of_train:
+            (X, y), params = self.train_as_seen, self.score_params_train
+        else:
+            (X, y), params = self.test_as_seen, self.score_params_test
+        if self.whole:
+            final = self.handed.ending_in(final)
+        return score(final, X, y, scorer, params, error_score)
+
+
+def fit_group(finals, rows, *, errors, error_score, parts, observer):
+    """Fit the candidates of a group together.
+
+    Returns
+    -------
+    outcomes : list of Outcome or None
+    errors : list of str or None
+        The traceback where there is no outcome.
+    """
+    outcomes, errors = [None] * len(finals), list(errors)
+    # Rows held out for validation are in the parts.
+    moments = KnownMoments(None if finals[0].early_stopping else parts)
+    sound = [i for i, found in enumerate(errors) if found is None]
+    for chunk in chunks(sound, finals, rows):
+        try:
+            training = fit_together(
+                [finals[i] for i in chunk],
+                rows.handed.X,
+                rows.handed.y,
+                **rows.handed.params,
+                moments=moments,
+                observer=observer,
+                gradient_norms=False,
+            )
+        except Exception:
+            if error_score == "raise":
+                raise
+            for i in chunk:
+                errors[i] = format_exc()
+            continue
+        for i, outcome in zip(chunk, training.outcomes):
+            outcomes[i] = outcome
+    return outcomes, errors
+
+
+def score_group(finals, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time):
+    """Score the candidates of a group: one dict a candidate."""
+    fits = []
+    for i, final in enumerate(finals):
+        fit = {"fit_error": errors[i], "fit_time": fit_time, "n_test_samples": rows.n_test}
+        started = time.perf_counter()
+        if errors[i] is None:
+            outcome = outcomes[i]
+            fit["test_scores"] = rows.scores(final, scorer, error_score)
+            fit["score_time"] = time.perf_counter() - started
+            if train_scores:
+                fit["train_scores"] = rows.scores(final, scorer, error_score, of_train=True)
+            fit |= {
+                "status": outcome.status,
+                "n_iter": outcome.n_iter,
+                "loss": outcome.history["loss"],
+                "validation_loss": outcome.history.get("validation_loss", np.array([])),
+                "counts": outcome.status == "diverged" or bool(final.tol),
+            }
+        else:
+            fit["test_scores"] = failed_scores(scorer, error_score)
+            fit["score_time"] = 0.0
+            if train_scores:
+                fit["train_scores"] = failed_scores(scorer, error_score)
+            nothing = np.array([])
+            fit |= {"status": "failed", "n_iter": np.nan, "loss": nothing}
+            fit |= {"validation_loss": nothing, "counts": False}
+        fits.append(fit)
+    return fits
+
+
+def chunks(indices, finals, rows):
+    """Cut a group where descending together would take too much memory, or change the path."""
+    if not indices:
+        return []
+    final = finals[indices[0]]
+    size = len(indices)
+    searches = is_auto(final.learning_rate) and is_auto(final.momentum)
+    if searches and final.batch_size is None:
+        if has_l1(final):
+            # A working set would be that of all candidates together.
+            size = 1
+        elif is_classifier(final):
+            X, y = rows.handed.X, rows.handed.y
+            shape = getattr(X, "shape", None) or np.shape(X)
+            # A lazy array has no tolist of its own.
+            outputs = len(set(np.asarray(y).ravel().tolist()))
+            vectors = SEARCH_VECTORS * (1 if outputs <= 2 else outputs)
+            size = max(1, int(SEARCH_MEMORY * (shape[1] if len(shape) == 2 else 1) / vectors))
+    return [indices[a : a + size] for a in range(0, len(indices), size)]
+
+
+class KnownMoments:
+    """Moments for objectives of one group and split: those of the parts, made once.
+
+    Parameters
+    ----------
+    parts : list or None
+        As in `MergedMoments`; None where the rows have to be read.
+    """
+
+    def __init__(self, parts):
+        self.parts = parts
+        self.made = None
+
+    def __call__(self, objective):
+        """The moments of the first objective asked for serve all others, of the same rows."""
+        if self.made is None:
+            self.made = objective.moments
+            if self.parts is not None and isinstance(objective, QuadraticObjective):
+                self.made = MergedMoments(
+                    objective.design,
+                    objective.s,
+                    centered=objective.fit_intercept,
+                    parts=self.parts,
+                )
+        return self.made
