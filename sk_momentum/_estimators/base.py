@@ -15,7 +15,8 @@ from .._core.history import Plan
 from .._core.knobs import choose_preconditioner, make_rule
 from .._core.penalties import ElasticNet
 from .._core.quadratic import make_objective
-from .._core.rows.design import make_design
+from .._core.rows.make import make_design
+from .._core.rows.memory import MemoryRows
 from .._core.rows.origin import Origin
 from .package import PackageMixin
 from .parameters import CONSTRAINTS, check_each, check_together
@@ -185,24 +186,26 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if origin.targets.any():
             Y = Y - origin.targets[:, None]
         return make_objective(
-            design=make_design(rows.X, origin.rows),
-            origin=origin,
-            loss=loss,
+            rows=MemoryRows(
+                design=make_design(rows.X, origin.rows),
+                Y=Y.astype(dtype, copy=False),
+                s=weights.astype(dtype, copy=False),
+                loss=loss,
+                origin=origin,
+            ),
             epochs=epochs,
             penalty=ElasticNet([self.alpha] if alphas is None else alphas, self.l1_ratio, dtype),
-            Y=Y.astype(dtype, copy=False),
-            s=weights.astype(dtype, copy=False),
             fit_intercept=bool(self.fit_intercept),
         )
 
     def _batch_size(self, objective):
         """None where a batch would hold all rows."""
-        if self.batch_size is None or self.batch_size >= objective.design.n_rows:
+        if self.batch_size is None or self.batch_size >= objective.rows.n_rows:
             return None
         return int(self.batch_size)
 
     def _rows_of_a_batch(self, objective):
-        return self._batch_size(objective) or objective.design.n_rows
+        return self._batch_size(objective) or objective.rows.n_rows
 
     def _rule(self, geometry, *, minibatch, candidates=None):
         candidates = [self] if candidates is None else candidates

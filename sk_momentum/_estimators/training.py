@@ -161,7 +161,7 @@ def fit_together(
     # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
     # busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s beside
     # another process.
-    threads = one_blas_thread() if batch_size < objective.design.n_rows else nullcontext()
+    threads = one_blas_thread() if batch_size < objective.rows.n_rows else nullcontext()
     with threads:
         outcomes = descend(
             objective=objective,
@@ -181,9 +181,9 @@ def fit_together(
     if not np.isfinite(outcomes[0].history["loss"][0]):
         raise ValueError(
             "The loss is not finite where the descent starts: y (or X) has values too large "
-            f"to square in {objective.design.dtype.name}; scale them."
+            f"to square in {objective.rows.dtype.name}; scale them."
         )
-    n_rows = objective.design.n_rows
+    n_rows = objective.rows.n_rows
     carried = {"random": random, "kind": self._kind(rule, geometry), "n_rows": n_rows}
     held_out_of_these = held_out is not None and X_val is None
     # What validation has found out about the data.
