@@ -17,8 +17,8 @@ from sk_momentum._core.objective import Objective
 from sk_momentum._core.quadratic import QuadraticObjective, make_objective
 from sk_momentum._core.rows import dense as _dense
 from sk_momentum._core.rows import design as _design
-from sk_momentum._core.rows import memory as _memory
 from sk_momentum._core.rows import sparse as _sparse_design
+from sk_momentum._core.rows import targets as _targets
 from sk_momentum._core.rules.working_set import restricted
 
 ALPHAS = (0.0, 0.3, 2.0)
@@ -27,7 +27,7 @@ ALPHAS = (0.0, 0.3, 2.0)
 @pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
-        monkeypatch.setattr(_memory, "VECTOR_BLOCK", 32)
+        monkeypatch.setattr(_targets, "VECTOR_BLOCK", 32)
         monkeypatch.setattr(_dense.DenseDesign, "block_rows", lambda self, *_: 32)
         monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 

@@ -12,12 +12,12 @@ mini-batch, where allocating would cost as much as computing.
 import numpy as np
 
 
-def seen_or_one_row(shares, s):
+def seen_or_one_row(shares, one_row):
     """The classes' shares; for one that a stream has not shown yet that of a single row.
 
     Its own share, 0, would start it at a log of -inf, from where no step returns.
     """
-    return np.where(shares > 0, shares, s.mean())
+    return np.where(shares > 0, shares, one_row)
 
 
 def elementwise_forms(W, s, D):
@@ -36,7 +36,16 @@ def add_diagonal_hessian(H, X, W, s):
         H[block, block] += root.T @ root
 
 
-class HalfSquaredError:
+class Loss:
+    """What all losses share."""
+
+    @classmethod
+    def best_constant(cls, Y, s):
+        """The raw prediction of shape (k,) that minimises the mean loss."""
+        return cls.constant_of(cls.totals(Y, s), s.mean())
+
+
+class HalfSquaredError(Loss):
     """loss(z, y) = sum_t (z_t - y_t)^2 / 2, summed over the targets t."""
 
     curvature_bound = 1.0
@@ -77,9 +86,14 @@ class HalfSquaredError:
     add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
-    def best_constant(Y, s):
-        """The raw prediction of shape (k,) that minimises the mean loss."""
+    def totals(Y, s):
+        """sum_i s_i y_i, of shape (k,): what the best constant depends on, a sum over rows."""
         return Y @ s
+
+    @staticmethod
+    def constant_of(totals, one_row):
+        """The mean."""
+        return totals
 
     @staticmethod
     def encode(y, n_outputs):
@@ -87,7 +101,7 @@ class HalfSquaredError:
         return np.ascontiguousarray(y.T)
 
 
-class BinaryLogLoss:
+class BinaryLogLoss(Loss):
     """loss(z, t) = log(1 + exp(-t z)) for labels t = -1 or +1.
 
     With u = t z: the loss is log1p(exp(-|u|)) - min(u, 0), exact for every u, and
@@ -160,11 +174,15 @@ class BinaryLogLoss:
     add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
-    def best_constant(Y, s):
-        """log(p / (1 - p)) with p the weighted share of t = +1, of shape (1,)."""
+    def totals(Y, s):
+        """The shares of t = -1 and +1, of shape (2,)."""
         # Each summed by itself: a difference of sums would leave rounding for a class of no rows.
-        shares = np.array([s @ (Y[0] < 0), s @ (Y[0] > 0)])
-        negative, positive = np.log(seen_or_one_row(shares, s))
+        return np.array([s @ (Y[0] < 0), s @ (Y[0] > 0)])
+
+    @staticmethod
+    def constant_of(totals, one_row):
+        """log(p / (1 - p)) with p the weighted share of t = +1, of shape (1,)."""
+        negative, positive = np.log(seen_or_one_row(totals, one_row))
         return (positive - negative).reshape(1)
 
     @staticmethod
@@ -173,7 +191,7 @@ class BinaryLogLoss:
         return (2 * codes - 1).reshape(1, -1)
 
 
-class MultinomialLogLoss:
+class MultinomialLogLoss(Loss):
     """loss(z, y) = log(sum_c exp(z_c)) - y . z for one-hot y.
 
     The derivative is softmax(z) - y.  The Hessian diag(p) - p p' is at most
@@ -243,9 +261,14 @@ class MultinomialLogLoss:
         H -= rows.T @ rows
 
     @staticmethod
-    def best_constant(Y, s):
+    def totals(Y, s):
+        """The classes' shares, of shape (k,)."""
+        return Y @ s
+
+    @staticmethod
+    def constant_of(totals, one_row):
         """The log frequencies, centred (softmax ignores a shift), of shape (k,)."""
-        logs = np.log(seen_or_one_row(Y @ s, s))
+        logs = np.log(seen_or_one_row(totals, one_row))
         return logs - logs.mean()
 
     @staticmethod

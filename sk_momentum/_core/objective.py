@@ -144,9 +144,13 @@ class Objective:
         """
         return self.rows.along(local, step_margins)
 
-    def stack(self, margins):
-        """The margins of several steps, side by side."""
-        return self.rows.stack(margins)
+    def toward(self, local, step, other):
+        """The margins of a step and of another one side by side; `along` them."""
+        return self.rows.toward(local, step, other)
+
+    def advance(self, start, step_margins, amounts):
+        """Margins and mean loss at start + sum_j c_j step_margins_j; `along` the steps there."""
+        return self.rows.advance(start, step_margins, amounts)
 
     def combine(self, amounts, step_margins, start=None):
         """start + sum_j c_j step_margins_j."""

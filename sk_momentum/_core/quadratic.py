@@ -100,9 +100,16 @@ class QuadraticObjective(Objective):
         margins = [self.rows.margins(step) for step in steps.swapaxes(0, 1)]
         return self.rows.curvature_along(self.rows.stack(margins))
 
-    def stack(self, steps):
-        """The steps themselves, side by side."""
-        return vectors.stack(steps)
+    def toward(self, local, step, other):
+        """The steps themselves side by side; `along` them."""
+        steps = vectors.stack([step, *([] if other is None else [other])])
+        return steps, *self.along(local, steps)
+
+    def advance(self, start, steps, amounts):
+        """Where the steps lead, and the mean loss; `along` the steps there."""
+        there = self.combine(amounts, steps, start)
+        local = self.local(there)
+        return there, local, *self.along(local, steps)
 
     def combine(self, amounts, steps, start=None):
         """start + sum_j c_j step_j."""

@@ -8,16 +8,14 @@ import numpy as np
 from scipy import sparse
 
 from .origin import Origin
-from .protocol import Local, Rows
-from .vectors import combine, stack
+from .protocol import Rows
+from .targets import Targets
 
-# Rows of a step along known margins: a dozen vectors of this length stay in the cache.
-VECTOR_BLOCK = 2**13
 # The share of stored entries from which on a step touches all columns as well as it can.
 DENSE_SHARE = 0.1
 
 
-class MemoryRows(Rows):
+class MemoryRows(Targets, Rows):
     """A design, encoded targets and weights, and the loss that they are held to.
 
     Parameters
@@ -33,23 +31,10 @@ class MemoryRows(Rows):
     """
 
     def __init__(self, *, design, Y, s, loss, origin=None):
-        self.design, self.loss = design, loss
+        Targets.__init__(self, Y, s, loss, design.dtype)
+        self.design, self.n_features = design, design.n_features
         self.origin = Origin(design.origin, np.zeros(len(Y))) if origin is None else origin
-        # One array, so that a mini-batch gathers its targets and weights at once.
-        self.targets = np.vstack([Y, s]).astype(design.dtype, copy=False)
-        self.n_rows, self.n_features = design.n_rows, design.n_features
-        self.n_outputs, self.dtype = len(Y), design.dtype
         self._buffers = {}
-
-    @property
-    def Y(self):
-        """Encoded targets, of shape (k, n_rows)."""
-        return self.targets[:-1]
-
-    @property
-    def s(self):
-        """Weights that sum to 1, of shape (n_rows,)."""
-        return self.targets[-1]
 
     @cached_property
     def weights(self):
@@ -122,18 +107,6 @@ class MemoryRows(Rows):
             Z += flat[:, -1:]
         return Z.reshape(m, k, -1)
 
-    def local(self, Z):
-        """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
-        if self.n_rows <= VECTOR_BLOCK:
-            return Local(*self.loss.second_order(Z, self.Y, self.s))
-        value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
-        for a in range(0, self.n_rows, VECTOR_BLOCK):
-            rows = slice(a, a + VECTOR_BLOCK)
-            part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
-            value += part[0]
-            R[..., rows], W[..., rows] = part[1:]
-        return Local(value, R, W)
-
     def gradient(self, local, n_parameters):
         """The gradient from the derivative in the margins, of shape (m, k, p)."""
         m, k, n = local.R.shape
@@ -141,22 +114,6 @@ class MemoryRows(Rows):
         G = np.empty((m * k, n_parameters))
         G[:, : self.n_features] = self.design.adjoint_all(R)
         return self._with_intercept(G, R, m)
-
-    def along(self, local, steps):
-        """Derivatives of the mean loss along J steps of shape (m, J, k, n_rows)."""
-        m, J = steps.shape[:2]
-        gradient, hessian = np.zeros((m, J)), np.zeros((m, J, J))
-        for a in range(0, self.n_rows, VECTOR_BLOCK):
-            rows = slice(a, a + VECTOR_BLOCK)
-            D = steps[..., rows]
-            R = local.R[..., rows].reshape(m, -1, 1)
-            gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
-            hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
-        return gradient, hessian
-
-    def curvature_along(self, steps):
-        """sum_i s_i d_ij d_il along the margins d of steps (m, J, k, n_rows)."""
-        return self.loss.quadratic_forms(np.broadcast_to(self.s, steps[:, 0].shape), self.s, steps)
 
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p)."""
@@ -173,10 +130,6 @@ class MemoryRows(Rows):
         H /= weight
         return H
 
-    def best_constant(self):
-        """The raw prediction of shape (k,) that minimises the mean loss."""
-        return self.loss.best_constant(self.Y, self.s)
-
     def least_and_most_ahead(self, theta):
         """How far the rows' own classes are ahead, at least and at most; each of shape (m,)."""
         ends = [
@@ -184,20 +137,6 @@ class MemoryRows(Rows):
             for rows, block in self.design.blocks
         ]
         return np.min([least for least, _ in ends], axis=0), np.max([most for _, most in ends], 0)
-
-    @property
-    def least_weight(self):
-        """The smallest of the weights."""
-        return float(self.s.min())
-
-    # ------------------------------------------------------------------ vectors
-
-    stack = staticmethod(stack)
-    combine = staticmethod(combine)
-
-    def restrict(self, vectors, kept):
-        """Those of the candidates ``kept``."""
-        return vectors[kept]
 
     # ------------------------------------------------------------------ moments
 

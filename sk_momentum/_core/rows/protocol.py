@@ -127,6 +127,27 @@ class Rows(ABC):
     def least_weight(self) -> float:
         """The smallest of the weights."""
 
+    def toward(
+        self, local: Local, theta: np.ndarray, other: Vectors | None
+    ) -> tuple[Vectors, np.ndarray, np.ndarray]:
+        """The margins of a step theta and, beside them, of another one; slope, curvature there.
+
+        As `margins`, `stack` and `along` in one read.
+        """
+        steps = self.stack([self.margins(theta), *([] if other is None else [other])])
+        return steps, *self.along(local, steps)
+
+    def advance(
+        self, start: Vectors, steps: Vectors, amounts: np.ndarray
+    ) -> tuple[Vectors, Local, np.ndarray, np.ndarray]:
+        """Margins and mean loss at start + sum_j c_j step_j; slope and curvature along the steps.
+
+        As `combine`, `local` and `along` in one pass.
+        """
+        there = self.combine(amounts, steps, start)
+        local = self.local(there)
+        return there, local, *self.along(local, steps)
+
     # ------------------------------------------------------------------ vectors
 
     @abstractmethod

@@ -101,12 +101,11 @@ class PlaneSearch(Rule):
             self.refresh(theta)
         u = self._direction(theta, G)
         if self.delta_margins is None:
-            steps, margins = u[:, None], [self.objective.all_margins(u)]
+            steps = u[:, None]
         else:
             steps = np.stack([u, self.delta], axis=1)
-            margins = [self.objective.all_margins(u), self.delta_margins]
-        margins = self.objective.stack(margins)
-        amounts = self._minimise(theta, steps, margins)
+        margins, *slopes = self.objective.toward(self.local, u, self.delta_margins)
+        amounts = self._minimise(theta, steps, margins, slopes)
         self.delta = combine(amounts, steps)
         self.delta_margins = self.objective.combine(amounts, margins)
         theta += self.delta
@@ -176,7 +175,7 @@ class PlaneSearch(Rule):
         self._decrement = decrement
         return u
 
-    def _minimise(self, theta, steps, step_margins):
+    def _minimise(self, theta, steps, step_margins, slopes):
         """Newton's method on phi from (0, 0); leaves `margins` and `local` where it ends.
 
         Returns
@@ -194,9 +193,9 @@ class PlaneSearch(Rule):
         phi = self.local.value + offset
         promised = None
         for _ in range(NEWTON_STEPS):
-            gradient, hessian = self.objective.along(self.local, step_margins)
-            gradient += slope + np.matmul(curvature, best[..., None])[..., 0]
-            hessian += curvature
+            gradient, hessian = slopes
+            gradient = gradient + (slope + np.matmul(curvature, best[..., None])[..., 0])
+            hessian = hessian + curvature
             self._lowest = np.minimum(self._lowest, phi)
             rounding = self.objective.rounding(phi, theta)
             move = newton_move(gradient, hessian)
@@ -213,24 +212,24 @@ class PlaneSearch(Rule):
             ceiling = self._lowest + 2 * rounding
             for _ in range(HALVINGS):
                 there = best + move
-                reached = self._try(start, step_margins, there) + penalty(there)
+                value, slopes = self._try(start, step_margins, there)
+                reached = value + penalty(there)
                 worse = ~(reached <= ceiling)
                 if not worse.any():
                     break
                 move[worse] /= 4.0
             else:
                 move[worse] = 0.0
-                self._try(start, step_margins, best + move)
+                _, slopes = self._try(start, step_margins, best + move)
                 reached[worse] = phi[worse]
             best = best + move
             phi = reached
         return best
 
     def _try(self, start, step_margins, amounts):
-        """Go there; the mean loss there, of shape (m,)."""
-        self.margins = self.objective.combine(amounts, step_margins, start)
-        self.local = self.objective.local(self.margins)
-        return self.local.value
+        """Go there; the mean loss (m,) there, and its slope and curvature along the steps."""
+        self.margins, self.local, *slopes = self.objective.advance(start, step_margins, amounts)
+        return self.local.value, slopes
 
     @property
     def state(self):

@@ -1,0 +1,84 @@
+"""Targets and weights, and what a loss makes of them and of margins: all but X."""
+
+import numpy as np
+
+from . import vectors
+from .protocol import Local
+
+# Rows of a step along known margins: a dozen vectors of this length stay in the cache.
+VECTOR_BLOCK = 2**13
+
+
+class Targets:
+    """Encoded targets and weights in memory, and the loss that they are held to.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (k, n_rows)
+        Encoded targets, about the origin.
+    s : ndarray of shape (n_rows,)
+        Weights.
+    loss : loss of `losses`
+    dtype : numpy dtype
+    """
+
+    def __init__(self, Y, s, loss, dtype):
+        # One array, so that a mini-batch gathers its targets and weights at once.
+        self.targets = np.vstack([Y, s]).astype(dtype, copy=False)
+        self.loss, self.dtype = loss, dtype
+        self.n_outputs, self.n_rows = Y.shape
+
+    @property
+    def Y(self):
+        """Encoded targets, of shape (k, n_rows)."""
+        return self.targets[:-1]
+
+    @property
+    def s(self):
+        """Weights that sum to 1, of shape (n_rows,)."""
+        return self.targets[-1]
+
+    def local(self, Z):
+        """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
+        if self.n_rows <= VECTOR_BLOCK:
+            return Local(*self.loss.second_order(Z, self.Y, self.s))
+        value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
+        for a in range(0, self.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
+            value += part[0]
+            R[..., rows], W[..., rows] = part[1:]
+        return Local(value, R, W)
+
+    def along(self, local, steps):
+        """Derivatives of the mean loss along J steps of shape (m, J, k, n_rows)."""
+        m, J = steps.shape[:2]
+        gradient, hessian = np.zeros((m, J)), np.zeros((m, J, J))
+        for a in range(0, self.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            D = steps[..., rows]
+            R = local.R[..., rows].reshape(m, -1, 1)
+            gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
+            hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
+        return gradient, hessian
+
+    def curvature_along(self, steps):
+        """sum_i s_i d_ij d_il along the margins d of steps (m, J, k, n_rows)."""
+        return self.loss.quadratic_forms(np.broadcast_to(self.s, steps[:, 0].shape), self.s, steps)
+
+    def best_constant(self):
+        """The raw prediction of shape (k,) that minimises the mean loss."""
+        return self.loss.best_constant(self.Y, self.s)
+
+    @property
+    def least_weight(self):
+        """The smallest of the weights."""
+        return float(self.s.min())
+
+    stack = staticmethod(vectors.stack)
+    combine = staticmethod(vectors.combine)
+
+    @staticmethod
+    def restrict(margins, kept):
+        """Those of the candidates ``kept``."""
+        return margins[kept]
