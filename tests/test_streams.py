@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_good_batches_after_a_bad_one_still_move_the_coefficients(loss, containe
     model.set_params(learning_rate=0.002).partial_fit(container(X[44:]), y[44:])
     moved = model.coef_ - coef
     assert np.isfinite(moved).all()
-    good._state["descent"]["rule"] = None
+    good._state["descent"] = replace(good._state["descent"], rule=None)
     good.partial_fit(container(X[44:]), y[44:])
     np.testing.assert_allclose(model.coef_, good.coef_, rtol=0, atol=1e-12)
     assert np.abs(moved).max() > 0

@@ -2,6 +2,7 @@
 
 import time
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -248,7 +249,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         coefficients[...] = self._carried_coefficients(coefficients.shape)
         if self.fit_intercept:
             theta[0, :, -1] = self.intercept_
-        exact = self._state["descent"]["point"] if hasattr(self, "_state") else None
+        exact = self._state["descent"].point if hasattr(self, "_state") else None
         if exact is not None and exact.shape == theta[0].shape:
             # The iterate itself, where the attributes are still what it was rounded to.
             if np.array_equal(objective.released(exact[None]), theta):
@@ -274,7 +275,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             return None
         if state["kind"] == self._kind(rule, geometry):
             return state["descent"]
-        return {**state["descent"], "rule": None, "iterate": None}
+        return replace(state["descent"], rule=None, iterate=None)
 
     def _kind(self, rule, geometry):
         """What gives a velocity its meaning."""
@@ -293,7 +294,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             del self.validation_loss_history_
         self.n_iter_ = outcome.n_iter
         self.best_iter_ = outcome.best_iter
-        self.status_ = outcome.status
+        self.status_ = outcome.status.value
         ran = outcome.n_iter > 0
         self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
@@ -347,7 +348,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def _far_from_zero(self):
         """Whether the rows fitted on had columns far from 0 beside their spread."""
-        return hasattr(self, "_state") and bool(self._state["descent"]["origin"].rows.any())
+        return hasattr(self, "_state") and bool(self._state["descent"].origin.rows.any())
 
     def sparsify(self):
         """Turn `coef_` into a CSR matrix of shape (n_outputs, n_features).

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ..._callbacks import Printer
 from ..._core.descent import descend
+from ..._core.history import Status
 from ..._core.rows.origin import Origin
 from ..._core.rules.absent import Idle
 from ..._core.rules.momentum import Guarded
@@ -70,7 +71,7 @@ def columns_in_play(estimator, X, resume):
     if resume and (has_l1 or estimator.average):
         # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
         descent = state["descent"]
-        for moving in (estimator.coef_, *(descent["rule"] or {}).values(), descent["iterate"]):
+        for moving in (estimator.coef_, *(descent.rule or {}).values(), descent.iterate):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
                 chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
@@ -211,7 +212,7 @@ class StreamCall:
         )[0]
         if printer is not None:
             printer.close()
-        self.undone = guarded.undone + (outcome.status == "diverged")
+        self.undone = guarded.undone + (outcome.status is Status.DIVERGED)
         if shrunk:
             self._begin_before_shrinking(outcome.history)
         self.mean_losses = self._mean_losses(outcome)
@@ -223,27 +224,27 @@ class StreamCall:
         """The state carried on, of the columns in play."""
         if self.state is None:
             return None
-        before = self.state["origin"]
+        before = self.state.origin
         moved = bool(self.objective.fit_intercept) and (before.rows.any() or before.targets.any())
 
         def in_play(array, point):
             # About 0, where a fit had it about an origin of its own.
             return self._part(before.unshift(array, point=point) if moved else array)
 
-        rule, iterate = self.state["rule"], self.state["iterate"]
-        return {
-            **self.state,
-            "rule": rule and {name: in_play(array, False) for name, array in rule.items()},
-            "iterate": None if iterate is None else in_play(iterate, True),
-            "origin": self.objective.origin,
-        }
+        rule, iterate = self.state.rule, self.state.iterate
+        return replace(
+            self.state,
+            rule=rule and {name: in_play(array, False) for name, array in rule.items()},
+            iterate=None if iterate is None else in_play(iterate, True),
+            origin=self.objective.origin,
+        )
 
     @staticmethod
     def _moving(state):
         """Velocity and iterate of a state, those that there are."""
         if state is None:
             return []
-        arrays = [(state["rule"] or {}).get("velocity"), state["iterate"]]
+        arrays = [(state.rule or {}).get("velocity"), state.iterate]
         return [array for array in arrays if array is not None]
 
     def _shrink(self, arrays):
@@ -286,13 +287,14 @@ class StreamCall:
 
     def _spread(self, outcome):
         """The outcome of all columns, from that of those in play."""
-        old, new, history = self.state or {}, outcome.state, outcome.history
+        new, history = outcome.state, outcome.history
+        old = None if self.state is None else self.state.rule
         d, index = self.coef.shape[1], self.columns
         if self.objective.fit_intercept:
             index = np.append(index, -1)
         theta = np.empty((len(self.coef), d + self.objective.fit_intercept))
         moved = np.empty_like(theta)
-        velocity = old["rule"]["velocity"] if old.get("rule") else np.zeros_like(theta)
+        velocity = old["velocity"] if old else np.zeros_like(theta)
         idle = self._idle(history)
         for c, coef in enumerate(self.coef):
             out = theta[c, :d], moved[c, :d]
@@ -303,21 +305,26 @@ class StreamCall:
             norm = history["gradient_norm"]
             history["gradient_norm"] = np.hypot(norm, np.sqrt(idle.l2 * measured))
         theta[:, index] = self._exact(outcome)
-        moved[:, index] = new["rule"]["velocity"]
-        state = {**new, "rule": {"velocity": moved}, "loss": history["loss"][-1]}
-        state["origin"] = Origin.zero(d, len(theta))
-        if new["point"] is not None:
-            state["point"] = theta
-        if new["iterate"] is not None:
+        moved[:, index] = new.rule["velocity"]
+        iterate = None
+        if new.iterate is not None:
             # Of a mean all columns that are not 0 are in play.
-            state["iterate"] = np.zeros_like(theta)
-            state["iterate"][:, index] = new["iterate"]
+            iterate = np.zeros_like(theta)
+            iterate[:, index] = new.iterate
+        state = replace(
+            new,
+            origin=Origin.zero(d, len(theta)),
+            loss=float(history["loss"][-1]),
+            rule={"velocity": moved},
+            point=None if new.point is None else theta,
+            iterate=iterate,
+        )
         return replace(outcome, theta=theta.astype(self.objective.dtype, copy=False), state=state)
 
     @staticmethod
     def _exact(outcome):
         """The coefficients before they were rounded to their dtype."""
-        point = outcome.state["point"]
+        point = outcome.state.point
         return outcome.theta if point is None else point
 
     def _idle(self, history):
