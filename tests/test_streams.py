@@ -105,7 +105,7 @@ def test_moments_of_chunks_are_those_of_the_whole(container):
     model = MomentumLinearRegressor()
     for rows in np.split(np.arange(600), [100, 130, 400]):
         model.partial_fit(container(X[rows]), y[rows], sample_weight=weights[rows])
-    record = model._state["stream"]
+    record = model._state.stream
     mean = np.average(X, axis=0, weights=weights)
     np.testing.assert_allclose(record.pilot + record.first / record.weight, mean, rtol=1e-12)
     variance = np.average(np.square(X - mean), axis=0, weights=weights)
@@ -133,7 +133,7 @@ def test_good_batches_after_a_bad_one_still_move_the_coefficients(loss, containe
     model.set_params(learning_rate=0.002).partial_fit(container(X[44:]), y[44:])
     moved = model.coef_ - coef
     assert np.isfinite(moved).all()
-    good._state["descent"] = replace(good._state["descent"], rule=None)
+    good._state = replace(good._state, descent=replace(good._state.descent, rule=None))
     good.partial_fit(container(X[44:]), y[44:])
     np.testing.assert_allclose(model.coef_, good.coef_, rtol=0, atol=1e-12)
     assert np.abs(moved).max() > 0
@@ -260,7 +260,7 @@ def test_the_learning_rate_is_the_formula(estimator):
             model.partial_fit(X[rows], y[rows], **classes_of(estimator and "binary", y)) if (
                 estimator is MomentumLogisticClassifier
             ) else model.partial_fit(X[rows], y[rows])
-        record = model._state["stream"]
+        record = model._state.stream
         together = min(1, 2 * (1 - beta)) * 2 * 16 * record.smoothness
         shortest = together + 3 * record.largest_row
         eta = record.smoothness * 16 / (shortest * (1 + 500 / shortest) ** 0.6)
@@ -287,7 +287,7 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     X, y = problem(loss)
     X = X + np.eye(X.shape[1])[0] * 50
     model = plain(loss, **AUTO).partial_fit(container(X), y, **classes_of(loss, y))
-    before = model._state["stream"].highest.copy()
+    before = model._state.stream.highest.copy()
     louder = X.copy()
     louder[:, 0] = 50 + 3 * (X[:, 0] - 50)
     louder[:, 1] = 30 * X[:, 1]

@@ -2,7 +2,6 @@
 
 import time
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -21,6 +20,7 @@ from .._core.rows.origin import Origin
 from .package import PackageMixin
 from .parameters import CONSTRAINTS, check_each, check_together
 from .record import kept_of, known_smoothness, warn_of, warn_of_stream
+from .state import Meaning, from_plain, to_plain
 from .streams.call import stream_call
 from .streams.verdict import what_went_wrong
 from .training import fit_together
@@ -35,6 +35,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    # A FitState once it is fitted, here or by partial_fit.
+    _state = None
 
     def __init__(
         self,
@@ -154,11 +156,10 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             # A batch that says nothing changes nothing.
             return self
         call = stream_call(self, rows, resume=resume, started=started)
-        state = self._state if resume else {}
         kept = kept_of(call.outcome, call.objective, call.batch_size, alpha=self.alpha)
-        carried = state | call.carried(state, len(rows.y)) | {"kept": kept}
+        state = call.state_after(kept, len(rows.y))
         self._set_fitted(
-            call.outcome, call.geometry.name, call.learning_rate, call.momentum, carried
+            call.outcome, call.geometry.name, call.learning_rate, call.momentum, state
         )
         happened = what_went_wrong(call)
         if happened:
@@ -249,7 +250,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         coefficients[...] = self._carried_coefficients(coefficients.shape)
         if self.fit_intercept:
             theta[0, :, -1] = self.intercept_
-        exact = self._state["descent"].point if hasattr(self, "_state") else None
+        exact = None if self._state is None else self._state.descent.point
         if exact is not None and exact.shape == theta[0].shape:
             # The iterate itself, where the attributes are still what it was rounded to.
             if np.array_equal(objective.released(exact[None]), theta):
@@ -269,21 +270,17 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         return coef.astype(np.float64, copy=False)
 
     def _resumable(self, rule, geometry):
-        """The state of the last call; without the rule's where that was of another kind."""
-        state = getattr(self, "_state", None)
-        if state is None:
+        """The state of the last call."""
+        if self._state is None:
             return None
-        if state["kind"] == self._kind(rule, geometry):
-            return state["descent"]
-        return replace(state["descent"], rule=None, iterate=None)
+        return self._state.descent_for(self._meaning(rule, geometry))
 
-    def _kind(self, rule, geometry):
-        """What gives a velocity its meaning."""
-        return type(rule).__name__, self.momentum_type, geometry.name, bool(self.fit_intercept)
+    def _meaning(self, rule, geometry):
+        return Meaning(rule.name, self.momentum_type, geometry.name, bool(self.fit_intercept))
 
     # ------------------------------------------------------------------ unpack
 
-    def _set_fitted(self, outcome, geometry, learning_rate, momentum, carried):
+    def _set_fitted(self, outcome, geometry, learning_rate, momentum, state):
         self._lay_out(outcome.theta)
         history = outcome.history
         self.history_ = history
@@ -300,7 +297,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
         self.preconditioner_ = geometry
         self.smoothness_ = np.nan
-        self._state = {**carried, "descent": outcome.state}
+        self._state = state
 
     def _lay_out(self, theta):
         """Set `coef_` and `intercept_` from coefficients of shape (k, p)."""
@@ -321,7 +318,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def stream_history_(self):
         """One row a call of `partial_fit`: a dict of equally long arrays."""
-        history = getattr(self, "_state", {}).get("history")
+        history = None if self._state is None else self._state.history
         if history is None:
             raise AttributeError(
                 f"{type(self).__name__} has no stream_history_: it is of partial_fit; fit keeps "
@@ -348,7 +345,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def _far_from_zero(self):
         """Whether the rows fitted on had columns far from 0 beside their spread."""
-        return hasattr(self, "_state") and bool(self._state["descent"].origin.rows.any())
+        return self._state is not None and bool(self._state.descent.origin.rows.any())
 
     def sparsify(self):
         """Turn `coef_` into a CSR matrix of shape (n_outputs, n_features).
@@ -377,6 +374,18 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if sparse.issparse(self.coef_):
             self._set_coefficients(self.coef_.toarray(), np.atleast_1d(self.intercept_))
         return self
+
+    def __getstate__(self):
+        values = super().__getstate__()
+        if values.get("_state") is not None:
+            values["_state"] = to_plain(values["_state"])
+        return values
+
+    def __setstate__(self, values):
+        values = dict(values)
+        if values.get("_state") is not None:
+            values["_state"] = from_plain(values["_state"])
+        super().__setstate__(values)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

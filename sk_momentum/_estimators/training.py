@@ -18,6 +18,7 @@ from .._core.threads import one_blas_thread
 from .checked_rows import hold_out
 from .parameters import check_together
 from .record import kept_of
+from .state import FitState, known_state
 from .validation import split_rows, validate_rows
 
 
@@ -109,11 +110,12 @@ def prepare_again(model, X, y, sample_weight=None):
     # Rows that a warm start went on with may lack some of the classes.
     new = not model.warm_start
     rows = validate_rows(model, X, y, sample_weight, reset=False, new_targets=new)
-    if model._state["kept"].held_out:
+    state = known_state(model)
+    if state.kept.held_out:
         rows, _ = hold_out(
             rows,
             fraction=model.validation_fraction,
-            seed=model._state["random"]["split_seed"],
+            seed=state.draws.split_seed,
             stratify=model._stratify(rows.y),
         )
     return assemble([model], rows)
@@ -155,7 +157,7 @@ def fit_together(
     resume = self.warm_start and hasattr(self, "coef_")
     check_together(self, searches=both_auto(self) and self.batch_size is None)
     rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=not resume)
-    rows, held_out, random = split_rows(self, rows, X_val, y_val, sample_weight_val, resume)
+    rows, held_out, draws = split_rows(self, rows, X_val, y_val, sample_weight_val, resume)
     objective, geometry, rule, learning_rate, batch_size = assemble(estimators, rows, moments)
     momentum = rule.momentum
     # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
@@ -170,7 +172,7 @@ def fit_together(
             theta=self._start(objective, geometry, resume, len(estimators)),
             learning_rate=learning_rate,
             plan=replace(self._plan(objective), gradient_norms=gradient_norms),
-            rng=random["rng"],
+            rng=draws.rng,
             state=self._resumable(rule, geometry) if resume else None,
             validation=(
                 None if held_out is None else self._objective(held_out, origin=objective.origin)
@@ -183,8 +185,7 @@ def fit_together(
             "The loss is not finite where the descent starts: y (or X) has values too large "
             f"to square in {objective.design.dtype.name}; scale them."
         )
-    n_rows = objective.design.n_rows
-    carried = {"random": random, "kind": self._kind(rule, geometry), "n_rows": n_rows}
+    meaning = self._meaning(rule, geometry)
     held_out_of_these = held_out is not None and X_val is None
     # What validation has found out about the data.
     found = {
@@ -197,6 +198,6 @@ def fit_together(
         kept = kept_of(
             outcome, objective, batch_size, alpha=each.alpha, held_out=held_out_of_these
         )
-        own = {**carried, "kept": kept}
-        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], own)
+        state = FitState(outcome.state, kept, meaning, draws, n_rows=objective.design.n_rows)
+        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], state)
     return Training(outcomes, geometry, rule, batch_size, resume)

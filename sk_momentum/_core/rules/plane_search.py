@@ -3,6 +3,7 @@
 import numpy as np
 
 from .momentum import Rule
+from .names import RuleName
 
 # Epochs after which the margins are computed anew, before rounding drifts.
 REFRESH = 25
@@ -55,6 +56,7 @@ class PlaneSearch(Rule):
     """
 
     searches = True
+    name = RuleName.PLANE_SEARCH
     points = ("reweighted_at",)
 
     def __init__(self, geometry):

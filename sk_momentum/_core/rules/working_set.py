@@ -6,6 +6,7 @@ from ..geometry.preconditioner import Diagonal
 from ..quadratic import make_objective
 from ..rows.origin import Origin
 from .momentum import Accelerated, Rule
+from .names import RuleName
 
 # At least so many columns, and until the gradient norm among them has fallen to this
 # share, in at most so many epochs over them.
@@ -40,6 +41,8 @@ class WorkingSet(Rule):
     ----------
     geometry : ColumnScales
     """
+
+    name = RuleName.WORKING_SET
 
     def __init__(self, geometry):
         self.geometry = geometry

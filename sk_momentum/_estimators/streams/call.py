@@ -17,6 +17,7 @@ from ..._core.rows.origin import Origin
 from ..._core.rules.absent import Idle
 from ..._core.rules.momentum import Guarded
 from ..checked_rows import Rows
+from ..state import Draws, FitState
 from .history import StreamHistory
 from .moments import StreamRecord
 from .steps import StreamObjective, stream_rule, streamed_geometry
@@ -63,15 +64,16 @@ def columns_in_play(estimator, X, resume):
     """The columns that the steps of a call do more to than to decay; None for all."""
     if not sparse.issparse(X):
         return None
-    state = estimator._state if resume else {}
+    state = estimator._state if resume else None
     chosen = [X.indices]
-    if state.get("stream") is not None:
-        chosen.append(state["stream"].offset)
+    if state is not None and state.stream is not None:
+        chosen.append(state.stream.offset)
     has_l1 = estimator.alpha > 0 and estimator.l1_ratio > 0
     if resume and (has_l1 or estimator.average):
         # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
-        descent = state["descent"]
-        for moving in (estimator.coef_, *(descent.rule or {}).values(), descent.iterate):
+        arrays = [] if state is None else [*(state.descent.rule or {}).values()]
+        arrays += [] if state is None else [state.descent.iterate]
+        for moving in (estimator.coef_, *arrays):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
                 chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
@@ -111,13 +113,13 @@ class StreamCall:
 
     def __init__(self, estimator, rows, resume, columns):
         self.estimator, self.columns = estimator, columns
-        state = estimator._state if resume else {}
+        carried = self.carried = estimator._state if resume else None
         if columns is not None:
             rows = Rows(taken(rows.X, columns), rows.y, rows.weights)
         origin = Origin.zero(rows.X.shape[1], estimator._n_outputs(rows.y))
         self.objective = StreamObjective.of(estimator._objective(rows, origin=origin))
         self.batch_size = estimator._rows_of_a_batch(self.objective)
-        self.before = state.get("stream") or StreamRecord.empty(estimator.n_features_in_)
+        self.before = (carried and carried.stream) or StreamRecord.empty(estimator.n_features_in_)
         self.geometry = streamed_geometry(
             self.objective,
             estimator._streamed_preconditioner(),
@@ -131,7 +133,7 @@ class StreamCall:
             momentum=estimator.momentum,
             momentum_type=estimator.momentum_type,
             batch_size=self.batch_size,
-            rows_before=state.get("n_rows", 0),
+            rows_before=0 if carried is None else carried.n_rows,
         )
         self.learning_rate = float(rate[0])
         self.state = estimator._resumable(self.rule, self.geometry) if resume else None
@@ -142,9 +144,10 @@ class StreamCall:
         """The momentum used."""
         return float(self.rule.momentum[0])
 
-    def carried(self, state, n_rows):
-        """What the next call needs besides the descent's own state."""
-        history = state.get("history") or StreamHistory.empty()
+    def state_after(self, kept, n_rows):
+        """The `FitState` that the call leaves to the next one."""
+        before = self.carried
+        history = (before and before.history) or StreamHistory.empty()
         history = history.with_call(
             n_seen=history.n_seen + n_rows,
             loss_before=self.mean_losses[0],
@@ -152,8 +155,15 @@ class StreamCall:
             learning_rate=self.outcome.history["learning_rate"][-1],
             momentum=self.momentum,
         )
-        kind = self.estimator._kind(self.rule, self.geometry)
-        return {"stream": self.record, "history": history, "kind": kind}
+        return FitState(
+            descent=self.outcome.state,
+            kept=kept,
+            meaning=self.estimator._meaning(self.rule, self.geometry),
+            draws=Draws() if before is None else before.draws,
+            n_rows=0 if before is None else before.n_rows,
+            stream=self.record,
+            history=history,
+        )
 
     @cached_property
     def record(self):
