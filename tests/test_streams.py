@@ -282,6 +282,8 @@ def test_the_loss_before_a_chunk_never_runs_away(name):
 def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     """By the root of the curvatures, and with it b, so that b + center . w stays: once."""
     from sk_momentum._estimators.checked_rows import Rows
+    from sk_momentum._estimators.problem import settings_of
+    from sk_momentum._estimators.state import last_fit
     from sk_momentum._estimators.streams.call import StreamCall
 
     X, y = problem(loss)
@@ -293,7 +295,9 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     louder[:, 1] = 30 * X[:, 1]
     weights = np.ones(len(y))
     codes = y.reshape(len(y), -1) if loss in ("squared", "several_targets") else y
-    call = StreamCall(model, Rows(container(louder), codes, weights), True, None)
+    k = len(np.atleast_2d(model.coef_))
+    rows = Rows(container(louder), codes, weights, k)
+    call = StreamCall(settings_of(model), rows, model._loss(k), last_fit(model), None)
     theta = call.start.copy()
     assert call._shrink([theta])
     highest = call.objective.moments.record.highest
@@ -308,6 +312,6 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
         point[:, -1] += point[:, :-1] @ center
     np.testing.assert_allclose(theta[:, -1], call.start[:, -1], rtol=1e-10, atol=1e-10)
     again = model.partial_fit(container(louder), y)
-    call = StreamCall(again, Rows(container(louder), codes, weights), True, None)
+    call = StreamCall(settings_of(again), rows, again._loss(k), last_fit(again), None)
     # Rows that were large beside the old scales count in full by and by.
     assert call.objective.moments.shrinkage[1] > 0.5

@@ -11,16 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from .._compat import fit_context
-from .._core.history import Plan
-from .._core.knobs import choose_preconditioner, make_rule
-from .._core.penalties import ElasticNet
-from .._core.quadratic import make_objective
 from .._core.rows.design import make_design
-from .._core.rows.origin import Origin
 from .package import PackageMixin
 from .parameters import CONSTRAINTS, check_each, check_together
+from .problem import settings_of
 from .record import kept_of, known_smoothness, warn_of, warn_of_stream
-from .state import Meaning, from_plain, to_plain
+from .state import from_plain, last_fit, to_plain
 from .streams.call import stream_call
 from .streams.verdict import what_went_wrong
 from .training import fit_together
@@ -30,11 +26,13 @@ from .validation import NoWeight, all_or_nothing, validate_rows, validate_table
 class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
-    Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`; and how the
-    coefficients are laid out: `_set_coefficients`.
+    Subclasses say what the targets are: `_check_targets`, `_encode_targets`, `_stratify`,
+    `_n_outputs`, `_loss`; and how the coefficients are laid out: `_set_coefficients`.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    # What validation finds out about the data: candidates fitted on the same rows share it.
+    _found_in_data = ("n_features_in_", "feature_names_in_")
     # A FitState once it is fitted, here or by partial_fit.
     _state = None
 
@@ -155,9 +153,16 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         except NoWeight:
             # A batch that says nothing changes nothing.
             return self
-        call = stream_call(self, rows, resume=resume, started=started)
+        call = stream_call(
+            settings_of(self),
+            rows,
+            self._loss(rows.n_outputs),
+            last=last_fit(self),
+            started=started,
+            verbose=self.verbose,
+        )
         kept = kept_of(call.outcome, call.objective, call.batch_size, alpha=self.alpha)
-        state = call.state_after(kept, len(rows.y))
+        state = call.state_after(kept)
         self._set_fitted(
             call.outcome, call.geometry.name, call.learning_rate, call.momentum, state
         )
@@ -169,116 +174,12 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _stratify(self, y):
         return None
 
-    # ------------------------------------------------------------------- build
-
-    def _objective(self, rows, epochs=0, alphas=None, origin=None):
-        # By the largest first: the sum of large weights may overflow.
-        weights = rows.weights / rows.weights.max()
-        weights /= weights.sum()
-        k = self._n_outputs(rows.y)
-        dtype = rows.X.dtype
-        loss = self._loss(k)
-        Y = loss.encode(rows.y, k)
-        if origin is None and self.fit_intercept:
-            targets = Y if loss.is_quadratic else np.zeros((k, 1))
-            origin = Origin.among(rows.X, targets)
-        elif origin is None:
-            origin = Origin.zero(rows.X.shape[1], k)
-        if origin.targets.any():
-            Y = Y - origin.targets[:, None]
-        return make_objective(
-            design=make_design(rows.X, origin.rows),
-            origin=origin,
-            loss=loss,
-            epochs=epochs,
-            penalty=ElasticNet([self.alpha] if alphas is None else alphas, self.l1_ratio, dtype),
-            Y=Y.astype(dtype, copy=False),
-            s=weights.astype(dtype, copy=False),
-            fit_intercept=bool(self.fit_intercept),
-        )
-
-    def _batch_size(self, objective):
-        """None where a batch would hold all rows."""
-        if self.batch_size is None or self.batch_size >= objective.design.n_rows:
-            return None
-        return int(self.batch_size)
-
-    def _rows_of_a_batch(self, objective):
-        return self._batch_size(objective) or objective.design.n_rows
-
-    def _rule(self, geometry, *, minibatch, candidates=None):
-        candidates = [self] if candidates is None else candidates
-        return make_rule(
-            geometry,
-            learning_rate=[candidate.learning_rate for candidate in candidates],
-            momentum=[candidate.momentum for candidate in candidates],
-            momentum_type=self.momentum_type,
-            minibatch=minibatch,
-            batch_size=self._rows_of_a_batch(geometry.objective),
-        )
-
-    def _streamed_preconditioner(self):
-        """The geometry of partial_fit."""
-        numeric = self.preconditioner == "auto" and self.learning_rate != "auto"
-        return None if self.preconditioner is None or numeric else "diagonal"
-
-    def _preconditioner_name(self, objective):
-        if self.preconditioner != "auto":
-            return self.preconditioner
-        if self.learning_rate != "auto":
-            return None
-        return choose_preconditioner(objective, full_batch=self._batch_size(objective) is None)
-
-    def _plan(self, objective):
-        return Plan(
-            max_iter=int(self.max_iter),
-            tol=0.0 if self.tol is None else float(self.tol),
-            n_iter_no_change=int(self.n_iter_no_change),
-            batch_size=self._batch_size(objective),
-            schedule=self.schedule,
-            average=bool(self.average),
-            early_stopping=bool(self.early_stopping),
-            shuffle=bool(self.shuffle),
-        )
-
-    def _start(self, objective, geometry, resume, n_candidates=1):
-        if not resume:
-            m = n_candidates
-            return objective.null_model(m) if geometry.starts_at_null else objective.zeros(m)
-        theta = np.zeros_like(objective.zeros(1))
-        coefficients = objective.coefficients(theta)[0]
-        coefficients[...] = self._carried_coefficients(coefficients.shape)
-        if self.fit_intercept:
-            theta[0, :, -1] = self.intercept_
-        exact = None if self._state is None else self._state.descent.point
-        if exact is not None and exact.shape == theta[0].shape:
-            # The iterate itself, where the attributes are still what it was rounded to.
-            if np.array_equal(objective.released(exact[None]), theta):
-                return exact[None].copy()
-        theta = objective.taken(theta)
-        return geometry.reachable(theta)
-
-    def _carried_coefficients(self, shape):
-        """`coef_` of shape (n_outputs, n_features); the array itself where it is float64."""
-        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        coef = np.atleast_2d(coef)
-        if coef.shape != shape:
-            raise ValueError(
-                f"y has {shape[0]} outputs, but the model being continued has "
-                f"{coef.shape[0]}; fit with warm_start=False to start anew."
-            )
-        return coef.astype(np.float64, copy=False)
-
-    def _resumable(self, rule, geometry):
-        """The state of the last call."""
-        if self._state is None:
-            return None
-        return self._state.descent_for(self._meaning(rule, geometry))
-
-    def _meaning(self, rule, geometry):
-        return Meaning(rule.name, self.momentum_type, geometry.name, bool(self.fit_intercept))
-
     # ------------------------------------------------------------------ unpack
+
+    def _take_found(self, other):
+        """Take over what another estimator's validation has found out about the data."""
+        found = vars(other)
+        vars(self).update({name: found[name] for name in self._found_in_data if name in found})
 
     def _set_fitted(self, outcome, geometry, learning_rate, momentum, state):
         self._lay_out(outcome.theta)

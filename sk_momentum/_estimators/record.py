@@ -92,13 +92,13 @@ def known_smoothness(training, *, numeric):
     learning rate on the columns as they come does not need it.  Rules that find the step
     themselves have none.
     """
-    geometry, rule = training.geometry, training.rule
+    geometry, rule = training.problem.geometry, training.problem.rule
     if rule.name in (RuleName.PLANE_SEARCH, RuleName.WORKING_SET):
         return np.nan
     known = geometry.name is not None or not numeric or rule.name is RuleName.ACCELERATED
     if not known and not is_cheap(geometry.objective, training.outcomes[0].n_iter):
         return np.nan
-    return float(geometry.expected_smoothness(training.batch_size)[0])
+    return float(geometry.expected_smoothness(training.problem.batch_size)[0])
 
 
 def is_cheap(objective, n_iter):
@@ -120,7 +120,7 @@ def warn_of(model, training):
         gave_back_start=model.best_iter_ == 0 and not training.resumed,
     ):
         return
-    rows = RowFacts(training.geometry, training.batch_size)
+    rows = RowFacts(training.problem.geometry, training.problem.batch_size)
     message, category = warning_of(Facts(record_of(model), rows))
     # warn_of <- fit <- all_or_nothing <- fit_context <- the caller
     warnings.warn(message, category, stacklevel=5)

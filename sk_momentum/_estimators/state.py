@@ -8,6 +8,7 @@ not known is left out, and the next call goes on from the coefficients alone.
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from scipy import sparse
 
 from .._advice.facts import Kept
 from .._core.history import DescentState, Status
@@ -33,6 +34,11 @@ class Meaning:
     momentum_type: str
     geometry: str | None
     fit_intercept: bool
+
+
+def meaning_of(settings, rule, geometry):
+    """The `Meaning` of the rule's arrays in a descent."""
+    return Meaning(rule.name, settings.momentum_type, geometry.name, bool(settings.fit_intercept))
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,42 @@ class FitState:
         if self.meaning == meaning:
             return self.descent
         return replace(self.descent, rule=None, iterate=None)
+
+
+@dataclass(frozen=True)
+class LastFit:
+    """The last call of fit or partial_fit, as the next one goes on from it.
+
+    Attributes
+    ----------
+    coef : ndarray or CSR matrix
+        `coef_`, which may have been changed by hand since.
+    intercept : float or ndarray
+    state : FitState or None
+        None where it is not known.
+    """
+
+    coef: object
+    intercept: object
+    state: FitState | None
+
+    def coefficients(self, shape):
+        """`coef` of shape (n_outputs, n_features); the array itself where it is float64."""
+        coef = self.coef.toarray() if sparse.issparse(self.coef) else self.coef
+        coef = np.atleast_2d(coef)
+        if coef.shape != shape:
+            raise ValueError(
+                f"y has {shape[0]} outputs, but the model being continued has "
+                f"{coef.shape[0]}; fit with warm_start=False to start anew."
+            )
+        return coef.astype(np.float64, copy=False)
+
+
+def last_fit(model):
+    """The `LastFit` of a model; None where it is not fitted."""
+    if not hasattr(model, "coef_"):
+        return None
+    return LastFit(model.coef_, model.intercept_, model._state)
 
 
 def known_state(model):

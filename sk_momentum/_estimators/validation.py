@@ -83,7 +83,7 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
             f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
             f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
         )
-    return Rows(rows.X, y, weights).of_positive_weight()
+    return Rows(rows.X, y, weights, estimator._n_outputs(y)).of_positive_weight()
 
 
 def validate_table(estimator, X, *, reset, name="X", order=None):
@@ -216,10 +216,9 @@ def check_search(final, X, y, sample_weight):
     return X, y
 
 
-def split_rows(estimator, rows, X_val, y_val, sample_weight_val, resume):
-    """Training rows, validation rows or None, and the `Draws` carried on."""
-    carried = estimator._state if resume else None
-    draws = Draws() if carried is None else deepcopy(carried.draws)
+def split_rows(estimator, rows, X_val, y_val, sample_weight_val, state):
+    """Training rows, validation rows or None, and the `Draws` of a `FitState` carried on."""
+    draws = Draws() if state is None else deepcopy(state.draws)
     if draws.rng is None:
         # Of our own, seeded once: what others draw between two calls changes nothing.
         draws = Draws()

@@ -16,8 +16,8 @@ from ..._core.history import Status
 from ..._core.rows.origin import Origin
 from ..._core.rules.absent import Idle
 from ..._core.rules.momentum import Guarded
-from ..checked_rows import Rows
-from ..state import Draws, FitState
+from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_of
+from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
 from .moments import StreamRecord
 from .steps import StreamObjective, stream_rule, streamed_geometry
@@ -34,46 +34,49 @@ PLAN = {
 MOST_COLUMNS = 0.5
 
 
-def stream_call(estimator, rows, *, resume, started):
+def stream_call(settings, rows, loss, *, last, started, verbose=False):
     """Descend one epoch over the rows of a call.
 
     Parameters
     ----------
-    estimator : BaseMomentum
+    settings : Settings
     rows : Rows
-    resume : bool
-        Whether the estimator's coefficients are carried on.
+    loss : loss of `_losses`
+    last : LastFit or None
+        What is carried on; nothing of it is changed.
     started : float
         When the call began, by time.perf_counter.
+    verbose : bool
+        Whether the losses are printed.
 
     Returns
     -------
     StreamCall
     """
-    columns = columns_in_play(estimator, rows.X, resume)
-    call = StreamCall(estimator, rows, resume, columns)
-    call.run(started)
+    columns = columns_in_play(settings, rows.X, last)
+    call = StreamCall(settings, rows, loss, last, columns)
+    call.run(started, verbose)
     if call.undone and columns is not None:
         # A step that is taken back is so in all columns, whose velocities start anew.
-        call = StreamCall(estimator, rows, resume, None)
-        call.run(started)
+        call = StreamCall(settings, rows, loss, last, None)
+        call.run(started, verbose)
     return call
 
 
-def columns_in_play(estimator, X, resume):
+def columns_in_play(settings, X, last):
     """The columns that the steps of a call do more to than to decay; None for all."""
     if not sparse.issparse(X):
         return None
-    state = estimator._state if resume else None
+    state = None if last is None else last.state
     chosen = [X.indices]
     if state is not None and state.stream is not None:
         chosen.append(state.stream.offset)
-    has_l1 = estimator.alpha > 0 and estimator.l1_ratio > 0
-    if resume and (has_l1 or estimator.average):
+    has_l1 = settings.alpha > 0 and settings.l1_ratio > 0
+    if last is not None and (has_l1 or settings.average):
         # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
         arrays = [] if state is None else [*(state.descent.rule or {}).values()]
         arrays += [] if state is None else [state.descent.iterate]
-        for moving in (estimator.coef_, *arrays):
+        for moving in (last.coef, *arrays):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
                 chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
@@ -93,7 +96,7 @@ class StreamCall:
 
     Parameters
     ----------
-    estimator, rows, resume
+    settings, rows, loss, last
         As in `stream_call`.
     columns : ndarray of int or None
         The columns in play; None for all.
@@ -111,45 +114,47 @@ class StreamCall:
         Steps taken back.
     """
 
-    def __init__(self, estimator, rows, resume, columns):
-        self.estimator, self.columns = estimator, columns
-        carried = self.carried = estimator._state if resume else None
+    def __init__(self, settings, rows, loss, last, columns):
+        self.settings, self.columns, self.n_features = settings, columns, rows.X.shape[1]
+        carried = self.carried = None if last is None else last.state
         if columns is not None:
-            rows = Rows(taken(rows.X, columns), rows.y, rows.weights)
-        origin = Origin.zero(rows.X.shape[1], estimator._n_outputs(rows.y))
-        self.objective = StreamObjective.of(estimator._objective(rows, origin=origin))
-        self.batch_size = estimator._rows_of_a_batch(self.objective)
-        self.before = (carried and carried.stream) or StreamRecord.empty(estimator.n_features_in_)
+            rows = replace(rows, X=taken(rows.X, columns))
+        origin = Origin.zero(rows.X.shape[1], rows.n_outputs)
+        self.objective = StreamObjective.of(objective_of(settings, rows, loss, origin=origin))
+        self.n_rows = len(rows.y)
+        self.batch_size = batch_of(settings, self.n_rows) or self.n_rows
+        self.before = (carried and carried.stream) or StreamRecord.empty(self.n_features)
         self.geometry = streamed_geometry(
             self.objective,
-            estimator._streamed_preconditioner(),
+            streamed_preconditioner_of(settings),
             weights=rows.weights,
             batch_size=self.batch_size,
             before=self.before.of(columns),
         )
         self.rule, rate = stream_rule(
             self.geometry,
-            learning_rate=estimator.learning_rate,
-            momentum=estimator.momentum,
-            momentum_type=estimator.momentum_type,
+            learning_rate=settings.learning_rate,
+            momentum=settings.momentum,
+            momentum_type=settings.momentum_type,
             batch_size=self.batch_size,
             rows_before=0 if carried is None else carried.n_rows,
         )
         self.learning_rate = float(rate[0])
-        self.state = estimator._resumable(self.rule, self.geometry) if resume else None
-        self.coef, self.start = self._start(resume)
+        self.meaning = meaning_of(settings, self.rule, self.geometry)
+        self.state = None if carried is None else carried.descent_for(self.meaning)
+        self.coef, self.start = self._start(last)
 
     @property
     def momentum(self):
         """The momentum used."""
         return float(self.rule.momentum[0])
 
-    def state_after(self, kept, n_rows):
+    def state_after(self, kept):
         """The `FitState` that the call leaves to the next one."""
         before = self.carried
         history = (before and before.history) or StreamHistory.empty()
         history = history.with_call(
-            n_seen=history.n_seen + n_rows,
+            n_seen=history.n_seen + self.n_rows,
             loss_before=self.mean_losses[0],
             loss_after=self.mean_losses[1],
             learning_rate=self.outcome.history["learning_rate"][-1],
@@ -158,7 +163,7 @@ class StreamCall:
         return FitState(
             descent=self.outcome.state,
             kept=kept,
-            meaning=self.estimator._meaning(self.rule, self.geometry),
+            meaning=self.meaning,
             draws=Draws() if before is None else before.draws,
             n_rows=0 if before is None else before.n_rows,
             stream=self.record,
@@ -172,16 +177,16 @@ class StreamCall:
             return self.before
         return self.before.with_columns(self.columns, self.objective.moments.record)
 
-    def _start(self, resume):
+    def _start(self, last):
         """The coefficients of all columns, and those in play with the intercept."""
-        estimator, objective = self.estimator, self.objective
-        if resume:
-            coef = estimator._carried_coefficients((objective.n_outputs, estimator.n_features_in_))
-            intercept = estimator.intercept_
+        objective = self.objective
+        if last is not None:
+            coef = last.coefficients((objective.n_outputs, self.n_features))
+            intercept = last.intercept
         else:
             null = self.geometry.starts_at_null
             theta = (objective.null_model if null else objective.zeros)(1)[0]
-            coef = np.zeros((len(theta), estimator.n_features_in_))
+            coef = np.zeros((len(theta), self.n_features))
             intercept = theta[:, -1]
         start = objective.zeros(1)[0]
         start[:, : objective.n_features] = self._part(coef)
@@ -198,24 +203,23 @@ class StreamCall:
         """The columns in play, and the intercept where the array has one."""
         if self.columns is None:
             return array.copy()
-        if array.shape[1] == self.estimator.n_features_in_:
+        if array.shape[1] == self.n_features:
             return array[:, self.columns]
         return array[:, np.append(self.columns, -1)]
 
-    def run(self, started):
+    def run(self, started, verbose=False):
         """Descend, and spread what came of it over all columns."""
-        estimator, objective = self.estimator, self.objective
         theta, state = self.start.copy(), self._state_in_play()
         shrunk = self._shrink([theta, *self._moving(state)])
         guarded = Guarded(self.rule)
-        printer = Printer() if estimator.verbose else None
+        printer = Printer() if verbose else None
         outcome = descend(
-            objective=objective,
+            objective=self.objective,
             geometry=self.geometry,
             rule=guarded,
             theta=theta[None],
             learning_rate=np.array([self.learning_rate]),
-            plan=replace(estimator._plan(objective), **PLAN, batch_size=self.batch_size),
+            plan=replace(plan_of(self.settings, self.n_rows), **PLAN, batch_size=self.batch_size),
             state=state,
             started=started,
             observer=printer,
