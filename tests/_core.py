@@ -10,7 +10,8 @@ from sk_momentum._core import losses as _losses
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.quadratic import QuadraticObjective
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.memory import MemoryRows
 
 # A new loss is found by its bound on the curvature.
 LOSSES = [
@@ -71,14 +72,26 @@ def make(
     """The objective of a small problem, from rows."""
     X = table(n, d) if X is None else X
     Y = encoded_targets(loss, len(X)) if Y is None else Y
-    return kind(
+    return from_design(
+        kind,
         design=make_design(CONTAINERS[container](X.astype(dtype))),
-        loss=loss(),
-        penalty=ElasticNet(alphas, l1_ratio, dtype),
         Y=Y.astype(dtype),
         s=(weights(len(X)) if s is None else s).astype(dtype),
+        loss=loss(),
+        penalty=ElasticNet(alphas, l1_ratio, dtype),
         fit_intercept=fit_intercept,
     )
+
+
+def from_design(kind, *, penalty, fit_intercept=True, **rows):
+    """An objective from what its rows are made of."""
+    return kind(rows=MemoryRows(**rows), penalty=penalty, fit_intercept=fit_intercept)
+
+
+def rows_of(design, s):
+    """Rows whose targets nobody asks for."""
+    Y = np.zeros((1, design.n_rows))
+    return MemoryRows(design=design, Y=Y, s=s, loss=_losses.HalfSquaredError())
 
 
 def kinds_of(loss):

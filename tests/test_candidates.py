@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _core import from_design
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
 from scipy import sparse
 
@@ -13,7 +14,7 @@ from sk_momentum._core.knobs import make_rule
 from sk_momentum._core.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 
 GEOMETRIES = {None: Identity, "diagonal": Diagonal, "full": Full}
 CORE_LOSSES = {
@@ -41,7 +42,8 @@ def descend_together(
     core_loss = CORE_LOSSES[loss]()
     k = {"squared": 1, "several_targets": 3, "binary": 1, "multinomial": 3}[loss]
     y = y.reshape(len(y), -1) if core_loss.curvature_bound == 1 else y
-    objective = Objective(
+    objective = from_design(
+        Objective,
         design=make_design(container(X)),
         loss=core_loss,
         penalty=ElasticNet(alphas, l1_ratio, np.float64),

@@ -79,7 +79,7 @@ def test_the_gap_is_over_the_coefficients_that_are_free(fit_intercept):
     objective = make(SQUARED, **settings)
     theta, G = some_theta(objective, 2), some_theta(objective, 2, seed=5)
     theta[:, 0, [0, 2]] = theta[:, 1, 1] = 0.0
-    X, s = objective.design.X, objective.s
+    X, s = objective.rows.design.X, objective.rows.s
     center = s @ X * fit_intercept
     H = (X - center).T @ (s[:, None] * (X - center))
     expected = np.zeros(2)
@@ -100,10 +100,10 @@ def test_a_metric_that_is_the_hessian_measures_the_gap_itself():
     for loss in OTHERS:
         objective = make(loss, alphas=ALPHAS)
         geometry = Full(objective)
-        W = objective.local(objective.all_margins(some_theta(objective, 2))).W
+        local = objective.local(objective.all_margins(some_theta(objective, 2)))
         assert not geometry.measures_gap
         for chosen, measures in (([True, False], False), ([False, True], True)):
-            geometry.reweight(W, np.array(chosen))
+            geometry.reweight(local, np.array(chosen))
             assert geometry.measures_gap == measures
 
 
@@ -118,9 +118,9 @@ def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):
     sampled = []
     hessian = type(objective).hessian
 
-    def watched(self, W, center, sample=None):
-        sampled.append(sample)
-        return hessian(self, W, center, sample)
+    def watched(self, local, candidate, center, every=1):
+        sampled.append(np.arange(every // 2, 900, every))
+        return hessian(self, local, candidate, center, every)
 
     monkeypatch.setattr(type(objective), "hessian", watched)
     monkeypatch.setattr(_certificate, "SAMPLE_ROWS", 50)
@@ -179,11 +179,11 @@ def test_what_rounding_costs_is_bounded(loss, fit_intercept):
     assert delta.any()
     slope = np.abs((G * delta).sum(axis=(1, 2)))
     assert (bound >= slope).all()
-    X = objective.design.X.astype(np.float64)
+    X = objective.rows.design.X.astype(np.float64)
     e = delta[..., :4] @ X.T + (delta[..., -1:] if fit_intercept else 0.0)
-    curved = 0.5 * objective.loss.curvature_bound * ((e * e) @ objective.s).sum(axis=1)
+    curved = 0.5 * objective.loss.curvature_bound * ((e * e) @ objective.rows.s).sum(axis=1)
     assert (bound - slope >= curved * (1 - 1e-6)).all()
-    D, s = np.abs(delta), objective.s.astype(np.float64)
+    D, s = np.abs(delta), objective.rows.s.astype(np.float64)
     e = D[..., :4] @ np.sqrt(s @ np.square(X)) + (D[..., -1] if fit_intercept else 0.0)
     worst = 0.5 * objective.loss.curvature_bound * np.square(e).sum(axis=1)
     np.testing.assert_allclose(bound - slope, worst, rtol=1e-4)
@@ -249,7 +249,7 @@ def test_without_a_penalty_separable_rows_have_no_optimum(loss, penalised, part)
         G = objective.evaluate(theta)[1]
         local = objective.local(objective.all_margins(theta))
         if not loss.is_quadratic:
-            geometry.reweight(local.W, np.ones(1, dtype=bool))
+            geometry.reweight(local, np.ones(1, dtype=bool))
         theta = theta - geometry.direction(G)
     G = objective.evaluate(theta)[1]
     found = has_no_optimum(objective, geometry, theta, G, None)

@@ -5,9 +5,10 @@ import pytest
 from _core import CONTAINERS, table, weights
 from scipy import sparse
 
+from sk_momentum._core.rows import dense as _dense
 from sk_momentum._core.rows import design as _design
 from sk_momentum._core.rows import sparse as _sparse_design
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 
 N, D = 150, 5
 
@@ -21,8 +22,8 @@ def container(request):
 def X(request, monkeypatch):
     """A table that is one block, or many of which the last is short."""
     if request.param == "many blocks":
-        monkeypatch.setattr(_design, "DENSE_BLOCK", 64 * D)
-        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 64)
+        monkeypatch.setattr(_dense, "DENSE_BLOCK", 64 * D)
+        monkeypatch.setattr(_dense.DenseDesign, "block_rows", lambda self, *_: 64)
         monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 64)
         monkeypatch.setattr(_design, "LARGEST_PANEL", 64 * D)
         monkeypatch.setattr(_design, "GATHER", 40 * D)

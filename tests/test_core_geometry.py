@@ -29,9 +29,9 @@ def kind(request):
 
 def plain_bound(objective, candidate):
     """H of the module's head in raw coordinates (w, b) of one output, of shape (p, p)."""
-    X = objective.design.dense(objective.design.X).astype(np.float64)
+    X = objective.rows.design.dense(objective.rows.design.X).astype(np.float64)
     A = np.c_[X, np.ones(len(X))] if objective.fit_intercept else X
-    H = objective.loss.curvature_bound * (A.T @ (objective.s[:, None] * A))
+    H = objective.loss.curvature_bound * (A.T @ (objective.rows.s[:, None] * A))
     ridge = np.r_[np.ones(X.shape[1]), np.zeros(int(objective.fit_intercept))]
     return H + objective.penalty.l2[candidate, 0, 0] * np.diag(ridge)
 
@@ -106,8 +106,8 @@ def test_expected_smoothness_of_a_batch(kind, loss, container, fit_intercept, mo
     monkeypatch.setattr(_design, "LARGEST_PANEL", 1)
     objective = make(loss, container, n=70, alphas=ALPHAS, fit_intercept=fit_intercept)
     geometry = kind(objective)
-    n, s = objective.design.n_rows, objective.s
-    X = objective.design.dense(objective.design.X)
+    n, s = objective.rows.design.n_rows, objective.rows.s
+    X = objective.rows.design.dense(objective.rows.design.X)
     A = np.c_[X, np.ones(n)] if fit_intercept else X
     c, l2 = objective.loss.curvature_bound, np.array(ALPHAS)
     worst = np.empty(3)
@@ -266,8 +266,8 @@ def test_a_reweighted_metric_is_the_hessian_where_it_was_taken(loss, container, 
     if G.shape[1] > 1:
         G -= G.mean(axis=1, keepdims=True)
     bound = geometry.direction(G)
-    W = objective.local(objective.all_margins(theta)).W
-    geometry.reweight(W, np.array([True, False]))
+    local = objective.local(objective.all_margins(theta))
+    geometry.reweight(local, np.array([True, False]))
     U = geometry.direction(G)
     np.testing.assert_array_equal(U[1], bound[1])
     h = 1e-5
@@ -306,7 +306,7 @@ def test_a_curvature_that_underflows_is_a_metric_still():
             continue
         objective = make(loss, alphas=(0.0,))
         local = objective.local(objective.all_margins(some_theta(objective, scale=1e6)))
-        curvature = Curvature(objective, CurvatureBound(objective), local.W[0], 0.0)
+        curvature = Curvature(objective, CurvatureBound(objective), local, 0, 0.0)
         G = some_theta(objective, seed=5)[0]
         if len(G) > 1:
             G -= G.mean(axis=0)
@@ -323,8 +323,8 @@ def test_the_full_metric_inverts_matrices_of_any_scale_and_rank(rank, scales):
     D = 10.0 ** np.linspace(-scales, scales, 6)
     geometry = Full(make(LOSSES[0], X=X * D))
     inverse = inverse_metric(geometry)[0][:6, :6] * D[:, None] * D
-    Xc = X - geometry.objective.s @ X
-    H = geometry.bound.c * Xc.T @ (geometry.objective.s[:, None] * Xc)
+    Xc = X - geometry.objective.rows.s @ X
+    H = geometry.bound.c * Xc.T @ (geometry.objective.rows.s[:, None] * Xc)
     np.testing.assert_allclose(inverse, inverse.T, rtol=1e-9, atol=1e-9 * np.abs(inverse).max())
     np.testing.assert_allclose(H @ inverse @ H, H, rtol=1e-7, atol=1e-8 * np.abs(H).max())
     if rank == 6:

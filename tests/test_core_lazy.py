@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, n_outputs
+from _core import LOSSES, from_design, n_outputs
 from scipy import sparse
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
@@ -13,7 +13,7 @@ from sk_momentum._core.history import Plan
 from sk_momentum._core.knobs import Diagonal, Identity
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rules import lazy as _lazy
 from sk_momentum._core.rules.lazy import can_be_lazy
 from sk_momentum._core.rules.momentum import MOMENTUM_TYPES, FixedMomentum
@@ -34,7 +34,8 @@ def descended(loss, momentum_type, *, alphas, betas, eta, dtype=np.float64, **pl
     codes = rng.integers(0, max(2, k), N)
     Y = rng.standard_normal((N, k)).T if loss.is_quadratic else loss.encode(codes, k)
     s = rng.uniform(0.1, 1.0, N)
-    objective = Objective(
+    objective = from_design(
+        Objective,
         design=make_design(rows(dtype)),
         loss=loss(),
         penalty=ElasticNet(alphas, 0.0, dtype),
@@ -133,7 +134,8 @@ def test_only_where_absent_columns_see_the_penalty_alone():
     Y = loss.encode(np.arange(N) % 2, 1)
 
     def answer(X, *, geometry=Identity, l1_ratio=0.0, origin=None):
-        objective = Objective(
+        objective = from_design(
+            Objective,
             design=make_design(X, origin),
             loss=loss(),
             penalty=ElasticNet([0.1], l1_ratio, float),

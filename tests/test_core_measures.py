@@ -18,8 +18,8 @@ def test_the_rounding_of_a_gradient_is_its_formula(loss, geometry, fit_intercept
         metric = geometry(objective)
         units = getattr(metric, "units", metric)
         theta, F = some_theta(objective, 2), np.array([0.4, 3.0])
-        X, c = objective.design.X.astype(float), loss.curvature_bound
-        squares = objective.s.astype(float) @ np.square(X)
+        X, c = objective.rows.design.X.astype(float), loss.curvature_bound
+        squares = objective.rows.s.astype(float) @ np.square(X)
         margins = (np.abs(theta[..., :4]) @ np.sqrt(squares)).sum(axis=1)
         if fit_intercept:
             margins += np.abs(theta[..., 4]).sum(axis=1)

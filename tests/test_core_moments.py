@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from _core import CONTAINERS, table, weights
+from _core import CONTAINERS, rows_of, table, weights
 
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.moments import (
     MergedMoments,
     Moments,
@@ -35,7 +35,7 @@ def plain_moments(X, s, centered):
 @pytest.mark.parametrize("small", [True, False])
 def test_moments_are_their_definition(container, centered, small):
     X, s = table(N, D), weights(N)
-    moments = Moments(make_design(container(X)), s, centered=centered)
+    moments = Moments(rows_of(make_design(container(X)), s), centered=centered)
     moments.small = small
     center, gram = plain_moments(X, s, centered)
     for found_center, variances in (
@@ -49,18 +49,19 @@ def test_moments_are_their_definition(container, centered, small):
     v = np.random.default_rng(0).standard_normal(D)
     np.testing.assert_allclose(moments.product(v), gram @ v, rtol=1e-10)
     at, scale = np.linspace(-1, 1, D), np.geomspace(0.1, 10, D)
-    np.testing.assert_allclose(moments.row_norms(at, scale), (X - at) ** 2 @ scale, rtol=1e-10)
+    largest = (s * ((X - at) ** 2 @ scale + 0.5)).max()
+    np.testing.assert_allclose(moments.largest_row(at, scale, 0.5), largest, rtol=1e-10)
 
 
 @pytest.mark.parametrize("small", [True, False])
 def test_moments_of_float32_rows_are_summed_in_float64(container, centered, small):
     X, s = table(N, D).astype(np.float32), weights(N).astype(np.float32)
-    moments = Moments(make_design(container(X)), s, centered=centered)
+    moments = Moments(rows_of(make_design(container(X)), s), centered=centered)
     moments.small = small
     center, gram = plain_moments(X.astype(float), s.astype(float), centered)
     np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=2e-7)
     np.testing.assert_allclose(moments.gram, gram, rtol=2e-7, atol=1e-7)
-    assert moments.gram.dtype == moments.variances.dtype == moments.s.dtype == np.float64
+    assert moments.gram.dtype == moments.variances.dtype == np.float64
     v = np.random.default_rng(0).standard_normal(D)
     assert moments.product(v).dtype == np.float64
 
@@ -69,7 +70,7 @@ def test_a_constant_column_has_no_variance(container, centered):
     """About the mean exactly none, whatever rounding leaves."""
     X = np.c_[table(N, 2), np.full(N, 0.1), np.full(N, -1e6), np.zeros(N)]
     for small in (True, False):
-        moments = Moments(make_design(container(X)), weights(N), centered=centered)
+        moments = Moments(rows_of(make_design(container(X)), weights(N)), centered=centered)
         moments.small = small
         expected = np.zeros(3) if centered else np.array([0.01, 1e12, 0.0])
         np.testing.assert_allclose(moments.scales[1][2:], expected, rtol=1e-12)
@@ -86,7 +87,7 @@ def test_moments_of_parts_are_those_of_the_whole(container, centered):
         make_design(container(X[rows])).moments(s[rows])
         for rows in (slice(0, 40), slice(40, 45), slice(45, N))
     ]
-    merged = MergedMoments(make_design(container(X)), s, centered=centered, parts=parts)
+    merged = MergedMoments(rows_of(make_design(container(X)), s), centered=centered, parts=parts)
     center, gram = plain_moments(X, s, centered)
     np.testing.assert_allclose(merged.center, center, rtol=1e-11)
     np.testing.assert_allclose(merged.gram, gram, rtol=1e-10, atol=1e-12)
@@ -101,7 +102,7 @@ def test_parts_may_have_weights_of_any_sum(container):
             make_design(container(X[rows])).moments(factor * s[rows])
             for rows in (slice(0, 50), slice(50, N))
         ]
-        merged = MergedMoments(make_design(container(X)), s, centered=True, parts=parts)
+        merged = MergedMoments(rows_of(make_design(container(X)), s), centered=True, parts=parts)
         np.testing.assert_allclose(merged.center, whole[0], rtol=1e-11)
         np.testing.assert_allclose(merged.gram, whole[1], rtol=1e-10, atol=1e-12)
 
@@ -109,12 +110,12 @@ def test_parts_may_have_weights_of_any_sum(container):
 def test_a_sample_has_the_exact_variances(container, centered):
     """One row of every group of `every`; the sample's Gram matrix on the exact scale."""
     X, s = table(800, D), weights(800)
-    sampled = SampledMoments(make_design(container(X)), s, centered=centered, every=8)
+    sampled = SampledMoments(rows_of(make_design(container(X)), s), centered=centered, every=8)
     center, gram = plain_moments(X, s, centered)
-    np.testing.assert_array_equal(sampled.sample // 8, np.arange(100))
+    np.testing.assert_array_equal(sampled.rows.sample(8) // 8, np.arange(100))
     np.testing.assert_allclose(sampled.center, center, rtol=1e-11)
     np.testing.assert_allclose(sampled.variances, np.diag(gram), rtol=1e-10)
-    rows = sampled.sample
+    rows = sampled.rows.sample(8)
     expected = plain_moments(X[rows], s[rows], centered)[1]
     expected[np.diag_indices(D)] += np.diag(gram) / 100
     np.testing.assert_allclose(sampled.gram, expected, rtol=1e-9, atol=1e-9)
@@ -124,11 +125,11 @@ def test_a_column_that_the_sample_misjudged_has_its_own_scale(container):
     """More than a factor of two either way: correlations keep, the diagonal is exact."""
     X, s = table(800, 4), np.full(800, 1 / 800)
     design = make_design(container(X))
-    rows = SampledMoments(design, s, centered=True, every=8).sample
+    rows = rows_of(design, s).sample(8)
     others = np.setdiff1d(np.arange(800), rows)
     X[others, 0] *= 30.0
     X[rows, 1] *= 30.0
-    sampled = SampledMoments(make_design(container(X)), s, centered=True, every=8)
+    sampled = SampledMoments(rows_of(make_design(container(X)), s), centered=True, every=8)
     found = plain_moments(X[rows], s[rows], True)[1]
     exact = plain_moments(X, s, True)[1]
     np.testing.assert_allclose(np.diag(sampled.gram)[:2], np.diag(exact)[:2], rtol=1e-10)
@@ -147,12 +148,12 @@ def test_the_inverse_of_a_diagonal_is_its_pseudo_inverse():
 def test_values_too_large_to_square_are_refused(container, dtype):
     X = table(N, D).astype(dtype)
     X[3, 2] = 1e200 if dtype == np.float64 else 1e38
-    moments = Moments(make_design(container(X)), weights(N), centered=True)
+    moments = Moments(rows_of(make_design(container(X)), weights(N)), centered=True)
     if dtype == np.float64:
         with pytest.raises(ValueError, match="too large to square"):
             _ = moments.variances
         with pytest.raises(ValueError, match="too large to square"):
-            moments.row_norms(np.zeros(D), np.ones(D))
+            moments.largest_row(np.zeros(D), np.ones(D), 0.0)
     else:
         # Squared in float64, whatever the rows are.
         assert np.isfinite(moments.variances).all()

@@ -11,13 +11,13 @@ from _core import (
     slopes,
     some_theta,
     table,
-    weights,
 )
 
-from sk_momentum._core import objective as _objective
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.quadratic import QuadraticObjective, make_objective
+from sk_momentum._core.rows import dense as _dense
 from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows import memory as _memory
 from sk_momentum._core.rows import sparse as _sparse_design
 from sk_momentum._core.rules.working_set import restricted
 
@@ -27,8 +27,8 @@ ALPHAS = (0.0, 0.3, 2.0)
 @pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
-        monkeypatch.setattr(_objective, "VECTOR_BLOCK", 32)
-        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 32)
+        monkeypatch.setattr(_memory, "VECTOR_BLOCK", 32)
+        monkeypatch.setattr(_dense.DenseDesign, "block_rows", lambda self, *_: 32)
         monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
 
@@ -42,14 +42,14 @@ def cases():
 
 def plain_margins(objective, theta):
     """x . w + b row by row, of shape (m, k, n_rows)."""
-    X = objective.design.dense(objective.design.X)
+    X = objective.rows.design.dense(objective.rows.design.X)
     Z = theta[..., : objective.n_features] @ X.T
     return Z + theta[..., -1:] if objective.fit_intercept else Z
 
 
 def plain_F(objective, theta):
     """The formula at the top of `_objective`, with the loss's own value."""
-    F = objective.loss.value(plain_margins(objective, theta), objective.Y, objective.s)
+    F = objective.loss.value(plain_margins(objective, theta), objective.rows.Y, objective.rows.s)
     W = theta[..., : objective.n_features]
     l2, l1 = objective.penalty.l2.ravel(), objective.penalty.l1.ravel()
     return F + 0.5 * l2 * (W**2).sum(axis=(1, 2)) + l1 * np.abs(W).sum(axis=(1, 2))
@@ -149,8 +149,7 @@ def test_the_hessian_is_the_slope_of_the_gradient(loss, container, fit_intercept
     if fit_intercept:
         centred[..., -1] += centred[..., :d] @ center
     local = objective.local(objective.all_margins(theta))
-    W = np.broadcast_to(local.W, (1, k, objective.design.n_rows))
-    H, h = objective.hessian(W[0], center), 1e-5
+    H, h = objective.hessian(local, 0, center), 1e-5
     for j, unit in enumerate(np.eye(k * p).reshape(k * p, 1, k, p)):
         column = (gradient(centred + h * unit) - gradient(centred - h * unit)) / (2 * h)
         np.testing.assert_allclose(H[:, j], column, rtol=1e-5, atol=1e-7)
@@ -224,7 +223,7 @@ def test_almost_nothing_left_of_the_loss(noise, container, fit_intercept):
     theta[0, :, : X.shape[1]] = w
     if fit_intercept:
         theta[0, :, -1] = 2.0
-    wide = [array.astype(np.longdouble) for array in (X, w, Y, objective.s)]
+    wide = [array.astype(np.longdouble) for array in (X, w, Y, objective.rows.s)]
     R = wide[1] @ wide[0].T + 2 * fit_intercept - wide[2]
     expected = 0.5 * ((R * R) @ wide[3]).sum()
     for F in (objective.value(theta), objective.evaluate(theta)[0]):
@@ -241,8 +240,8 @@ def test_rounding_is_that_of_the_terms_that_cancel():
     F, eps = np.array([2.0]), np.finfo(np.float64).eps
     theta = some_theta(rows)
     np.testing.assert_allclose(rows.rounding(F, theta), eps * F)
-    deviations = rows.Y - (rows.Y @ rows.s)[:, None]
-    terms = (np.square(deviations) @ rows.s).sum()
+    Y, s = rows.rows.Y, rows.rows.s
+    terms = (np.square(Y - (Y @ s)[:, None]) @ s).sum()
     terms += (np.square(theta[..., :-1]) * np.diag(moments.moments.gram)).sum()
     F = np.array([1e-3 * terms])
     np.testing.assert_allclose(moments.rounding(F, theta), eps * (F + terms))
@@ -268,7 +267,7 @@ def test_the_curvature_along_what_two_nearly_equal_columns_differ_in(container, 
     steps[0, 0, :, 0], steps[0, 0, :, 1] = [1.0, -1.0, 2.0], [-1.0, 1.0, -2.0]
     steps[0, 1, :, 2] = 1e-9
     hessian = objective.along(objective.local(objective.all_margins(theta)), steps)[1]
-    wide = [array.astype(np.longdouble) for array in (X, steps, objective.s)]
+    wide = [array.astype(np.longdouble) for array in (X, steps, objective.rows.s)]
     D = wide[1][..., :4] @ wide[0].T + (wide[1][..., 4:] if fit_intercept else 0)
     expected = ((D[:, :, None] * D[:, None]) * wide[2]).sum(axis=(3, 4)).astype(float)
     np.testing.assert_allclose(hessian, expected, rtol=1e-5)
@@ -300,12 +299,9 @@ def test_moments_are_taken_where_they_pay():
         objective = make(loss, n=n, d=d)
         return type(
             make_objective(
-                loss=objective.loss,
-                design=objective.design,
+                rows=objective.rows,
                 epochs=epochs,
                 penalty=objective.penalty,
-                Y=objective.Y,
-                s=weights(n),
                 fit_intercept=True,
             )
         )

@@ -2,15 +2,24 @@
 
 import numpy as np
 import pytest
-from _core import CONTAINERS, LOSSES, encoded_targets, some_theta, table, weights
+from _core import (
+    CONTAINERS,
+    LOSSES,
+    encoded_targets,
+    from_design,
+    rows_of,
+    some_theta,
+    table,
+    weights,
+)
 
 from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.quadratic import QuadraticObjective
-from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows import dense as _dense
 from sk_momentum._core.rows import sparse as _sparse_design
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.moments import Moments
 from sk_momentum._core.rows.origin import FAR, UNITS, Origin, choose_origin
 
@@ -26,7 +35,7 @@ CASES = [
 @pytest.fixture(params=["one block", "many blocks"], autouse=True)
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
-        monkeypatch.setattr(_design.DenseDesign, "block_rows", lambda self, *_: 32)
+        monkeypatch.setattr(_dense.DenseDesign, "block_rows", lambda self, *_: 32)
         monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
 
@@ -37,7 +46,8 @@ def pair(loss, kind, container, *, l1_ratio=0.0):
     Y = encoded_targets(loss, 90)
     shift = np.full(len(Y), 0.7) if loss.is_quadratic else np.zeros(len(Y))
     plain, moved = (
-        kind(
+        from_design(
+            kind,
             design=make_design(CONTAINERS[container](X), rows),
             penalty=ElasticNet((0.3, 0.02), l1_ratio, np.float64),
             Y=targets,
@@ -104,7 +114,7 @@ def test_steps_and_norms_do_not_depend_on_the_origin(geometry, container):
 def test_products_batches_and_moments_are_of_the_rows_about_the_origin(
     container, few_far, monkeypatch
 ):
-    monkeypatch.setattr(_design, "FEW_FAR", few_far)
+    monkeypatch.setattr(_dense, "FEW_FAR", few_far)
     X, s = table(90, D), weights(90)
     X[X == 0] = 0.25
     design, there = make_design(CONTAINERS[container](X), ORIGIN), X - ORIGIN
@@ -155,7 +165,8 @@ def test_a_column_that_varies_by_its_rounding_is_constant(container):
     X[:, 1] = 1e6 * np.where(np.arange(90) % 2, 0.1 + 0.2, 0.3)
     for origin in (None, np.array([0.0, 0.3e6, 0.0, 0.0])):
         for small in (True, False):
-            moments = Moments(make_design(CONTAINERS[container](X), origin), s, centered=True)
+            rows = rows_of(make_design(CONTAINERS[container](X), origin), s)
+            moments = Moments(rows, centered=True)
             moments.small = small
             assert moments.variances[1] == moments.scales[1][1] == 0.0
             assert (moments.variances[[0, 2, 3]] > 0).all()
@@ -228,7 +239,8 @@ def test_an_objective_in_double_is_that_of_its_rows(loss, kind, container):
     X, Y = table(90, D).astype(np.float32), encoded_targets(loss, 90).astype(np.float32)
     s = weights(90).astype(np.float32)
     single, double = (
-        kind(
+        from_design(
+            kind,
             design=make_design(CONTAINERS[container](X.astype(dtype))),
             loss=loss(),
             penalty=ElasticNet((0.3,), 0.0, np.float64),
@@ -247,7 +259,7 @@ def test_an_objective_in_double_is_that_of_its_rows(loss, kind, container):
     theta = some_theta(double)
     for a, b in zip(single.evaluate(theta), double.evaluate(theta), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
-    assert single.targets.dtype == np.float64
+    assert single.rows.targets.dtype == np.float64
     assert single.released(theta).dtype == np.float32
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from _core import rows_of
 from scipy import sparse
 from scipy.linalg import eigh
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from sk_momentum import MomentumLogisticClassifier
-from sk_momentum._core.rows.design import make_design
+from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.moments import Moments, SampledMoments
 
 CONTAINERS = [np.asarray, sparse.csr_matrix]
@@ -34,10 +35,10 @@ def test_variances_do_not_depend_on_how_they_were_found(centered, container):
     """Along with a Gram matrix, alone, and beside a sample."""
     X = load_breast_cancer(return_X_y=True)[0]
     design, s = make_design(container(X)), weights(len(X))
-    gram = Moments(design, s, centered=centered)
-    alone = Moments(design, s, centered=centered)
+    gram = Moments(rows_of(design, s), centered=centered)
+    alone = Moments(rows_of(design, s), centered=centered)
     alone.small = False
-    sampled = SampledMoments(design, s, centered=centered, every=4)
+    sampled = SampledMoments(rows_of(design, s), centered=centered, every=4)
     np.testing.assert_allclose(alone.variances, gram.variances, rtol=1e-9)
     np.testing.assert_array_equal(sampled.variances, alone.variances)
     np.testing.assert_allclose(sampled.center, gram.center, rtol=1e-10)
@@ -53,8 +54,8 @@ def test_a_sample_knows_the_metric_in_every_direction(centered, container):
     X[:, 1] = X[:, 0] + 0.2 * X[:, 1]
     X *= 10.0 ** np.resize([-6, 6, 0], 20)
     design, s = make_design(container(X)), np.full(len(X), 1 / len(X))
-    exact = Moments(design, s, centered=centered).gram
-    sampled = SampledMoments(design, s, centered=centered, every=10).gram
+    exact = Moments(rows_of(design, s), centered=centered).gram
+    sampled = SampledMoments(rows_of(design, s), centered=centered, every=10).gram
     D = np.diag(1 / np.sqrt(np.diag(exact)))
     spectrum = eigh(D @ sampled @ D, D @ exact @ D, eigvals_only=True)
     spread = np.sqrt(20 / 4_000)

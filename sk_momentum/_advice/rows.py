@@ -34,7 +34,7 @@ class RowFacts:
     @cached_property
     def steps(self):
         """Steps an epoch."""
-        return -(-self.geometry.objective.design.n_rows // self.batch_size)
+        return -(-self.geometry.objective.rows.n_rows // self.batch_size)
 
     @cached_property
     def mu(self):

@@ -40,7 +40,7 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         all rows say then.
     """
     k, p = objective.n_outputs, objective.n_parameters
-    if not objective.design.gram_pays:
+    if not objective.rows.gram_pays:
         return np.full(len(theta), np.nan)
     W = objective.coefficients(theta)
     free = np.ones(W.shape, dtype=bool)
@@ -61,17 +61,16 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         return np.full(len(theta), np.nan)
     if local is None:
         local = objective.local(objective.all_margins(theta))
-    every = objective.design.n_rows // (SAMPLE_ROWS * p)
-    sample = np.arange(every // 2, objective.design.n_rows, every) if every > 1 else None
+    every = max(1, objective.rows.n_rows // (SAMPLE_ROWS * p))
 
-    def gap(i, rows):
-        metric = Curvature(objective, bound, local.W[i], l2[i], rows=rows, free=free[i])
+    def gap(i, every):
+        metric = Curvature(objective, bound, local, i, l2[i], every=every, free=free[i])
         return 0.5 * metric.square(G[i])
 
-    gaps = np.array([gap(i, sample) for i in range(len(G))])
-    if sample is not None:
+    gaps = np.array([gap(i, every) for i in range(len(G))])
+    if every > 1:
         for i in np.flatnonzero(gaps > allowed):
-            gaps[i] = gap(i, None)
+            gaps[i] = gap(i, 1)
     return gaps
 
 
@@ -89,10 +88,10 @@ def has_no_optimum(objective, geometry, theta, G, local):
     least, _ = objective.least_and_most_ahead(theta)
     separated = least > 0
     k, p = objective.n_outputs, objective.n_parameters
-    if objective.design.gram_pays and k * p <= COUPLED_PARAMETERS:
+    if objective.rows.gram_pays and k * p <= COUPLED_PARAMETERS:
         local = objective.local(objective.all_margins(theta)) if local is None else local
         for i in np.flatnonzero(suspects & ~separated):
-            metric = Curvature(objective, geometry.bound, local.W[i], 0.0)
+            metric = Curvature(objective, geometry.bound, local, i, 0.0)
             step = -metric.direction(G[i])[None]
             least, most = objective.least_and_most_ahead(step)
             separated[i] = least[0] > -SET_BACK and most[0] > SET_AHEAD

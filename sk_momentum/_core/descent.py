@@ -89,7 +89,7 @@ class _Descent:
     def __init__(self, **facts):
         self.__dict__.update(facts)
         m = len(self.theta)
-        n = self.objective.design.n_rows
+        n = self.objective.rows.n_rows
         self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
         # A stream may weigh its rows in a step otherwise than in F.
         self.full_batch &= not self.plan.streaming
@@ -214,7 +214,7 @@ class _Descent:
         """All steps of one epoch."""
         self.rule.goal = self.stopping.gradient_limit(self.F)
         if self.lazy is not None:
-            n_steps = -(-self.objective.design.n_rows // self.plan.batch_size)
+            n_steps = -(-self.objective.rows.n_rows // self.plan.batch_size)
             self.lazy.epoch(self.theta, eta, self._batches(whole_rows), n_steps)
             return
         for G in self._gradients():
@@ -232,7 +232,7 @@ class _Descent:
 
     def _batches(self, view=None):
         """The mini-batches of an epoch, in an order of their own."""
-        n = self.objective.design.n_rows
+        n = self.objective.rows.n_rows
         order = self.rng.permutation(n) if self.plan.shuffle else None
         return self.objective.batches(order, self.plan.batch_size, view)
 

@@ -21,7 +21,7 @@ SAMPLE_ROWS = 200
 
 def choose_preconditioner(objective, *, full_batch):
     """What preconditioner="auto" means where the learning rate is "auto" too."""
-    if full_batch and objective.design.gram_pays and not objective.penalty.has_l1:
+    if full_batch and objective.rows.gram_pays and not objective.penalty.has_l1:
         return "full"
     return "diagonal"
 
@@ -34,15 +34,14 @@ def make_geometry(name, objective, *, both_auto):
     free, and with an L1 part a working set superfluous.  The full one does with a sample of many
     rows where it only bounds the curvature; re-weighting, should it come to that, reads all.
     """
-    if both_auto and name == "diagonal" and not objective.design.gram_pays:
+    if both_auto and name == "diagonal" and not objective.rows.gram_pays:
         return ColumnScales(objective)
     if both_auto and name == "full" and not objective.loss.is_quadratic:
-        design = objective.design
-        every = design.n_rows // (SAMPLE_ROWS * design.n_features)
+        rows = objective.rows
+        every = rows.n_rows // (SAMPLE_ROWS * rows.n_features)
         if every > 1:
-            objective.moments = SampledMoments(
-                design, objective.s, centered=objective.fit_intercept, every=every
-            )
+            centered = objective.fit_intercept
+            objective.moments = SampledMoments(rows, centered=centered, every=every)
     return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)
 
 

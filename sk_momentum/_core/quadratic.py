@@ -4,7 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .objective import Local, Objective
+from .objective import Objective
+from .rows import vectors
+from .rows.protocol import Local
 
 # The squared error is taken from moments while it is more than this share of the terms that cancel
 # in it: their rounding, some eps of them, then stays below 1e-10 of it.
@@ -33,18 +35,8 @@ class QuadraticObjective(Objective):
     @cached_property
     def _cross(self):
         """ybar (k,), yy (k,), C (k, d), and the Gram matrix about xbar, in float64."""
-        s, center = self.moments.s, self.moments.center
-        mean = self.Y @ s
-        if not self.fit_intercept:
-            mean = np.zeros_like(mean)
-        C = np.zeros((self.n_outputs, self.n_features))
-        yy = np.zeros(self.n_outputs)
-        for rows, block in self.design.blocks:
-            R = self.Y[:, rows] - mean[:, None]
-            weighted = R * s[rows]
-            yy += np.einsum("kr,kr->k", R, weighted)
-            C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
-        return mean, yy, C, self.moments.gram
+        cross = self.rows.cross(self.moments.center, self.fit_intercept)
+        return *cross, self.moments.gram
 
     def _terms(self, W):
         """The size of the terms that cancel in 2 F: yy + w' diag(G) w, of shape (m,)."""
@@ -56,14 +48,14 @@ class QuadraticObjective(Objective):
         terms = self._terms(self.coefficients(theta))
         return super().rounding(np.where(2 * F < CANCELLED * terms, F, F + terms), theta)
 
-    def _sweep(self, theta):
+    def _evaluate(self, theta):
         """The mean loss and its gradient from the moments, where they can tell."""
         mean, yy, C, gram = self._cross
         W = self.coefficients(theta)
         GW = W @ gram
         halves = 0.5 * (yy + np.einsum("mkd,mkd->mk", W, GW - 2 * C))
         if not np.all(2 * halves.sum(axis=1) >= CANCELLED * self._terms(W)):
-            return super()._sweep(theta)
+            return super()._evaluate(theta)
         G = np.empty(theta.shape)
         G[..., : self.n_features] = GW - C
         if self.fit_intercept:
@@ -79,11 +71,11 @@ class QuadraticObjective(Objective):
 
     def local(self, Z):
         """The mean loss and its gradient; the Gram matrix is the second derivative."""
-        return Local(*self._sweep(Z), np.zeros(len(Z)))
+        return Local(*self._evaluate(Z), np.zeros(len(Z)))
 
     def value(self, theta):
         """F alone, of shape (m,)."""
-        return self._sweep(theta)[0] + self.penalty.value(self.coefficients(theta))
+        return self._evaluate(theta)[0] + self.penalty.value(self.coefficients(theta))
 
     def _gradient_of(self, local):
         return local.R.copy()
@@ -105,17 +97,29 @@ class QuadraticObjective(Objective):
 
     def _curvature_from_rows(self, steps):
         """sum_i s_i d_ij d_il along the margins d of steps whose own curvature moments lose."""
-        m, J, k, p = steps.shape
-        D = super().all_margins(steps.reshape(m * J, k, p)).reshape(m, J, k, -1)
-        return self.loss.quadratic_forms(np.broadcast_to(self.s, D[:, 0].shape), self.s, D)
+        margins = [self.rows.margins(step) for step in steps.swapaxes(0, 1)]
+        return self.rows.curvature_along(self.rows.stack(margins))
+
+    def stack(self, steps):
+        """The steps themselves, side by side."""
+        return vectors.stack(steps)
+
+    def combine(self, amounts, steps, start=None):
+        """start + sum_j c_j step_j."""
+        return vectors.combine(amounts, steps, start)
+
+    def restrict(self, points, kept):
+        """Those of the candidates ``kept``."""
+        return points[kept]
 
 
-def make_objective(*, loss, design, epochs, **parts):
+def make_objective(*, rows, epochs, **parts):
     """The objective, from second moments where that pays within so many epochs.
 
     An epoch from the Gram matrix costs next to nothing beside one over the rows.
     """
-    fits = design.n_features <= design.n_rows
-    pays = fits and design.gram_pays and epochs > design.gram_epochs
-    quadratic = loss.is_quadratic and pays
-    return (QuadraticObjective if quadratic else Objective)(loss=loss, design=design, **parts)
+    fits = rows.n_features <= rows.n_rows
+    pays = fits and rows.gram_pays and epochs > rows.gram_epochs
+    return (QuadraticObjective if rows.loss.is_quadratic and pays else Objective)(
+        rows=rows, **parts
+    )

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from .._compat import fit_context
-from .._core.rows.design import make_design
+from .._core.rows.make import make_design
 from .package import PackageMixin
 from .parameters import CONSTRAINTS, check_each, check_together
 from .problem import settings_of

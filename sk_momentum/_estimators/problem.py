@@ -12,7 +12,8 @@ from .._core.history import Plan
 from .._core.knobs import choose_preconditioner, make_geometry, make_rule
 from .._core.penalties import ElasticNet
 from .._core.quadratic import make_objective
-from .._core.rows.design import make_design
+from .._core.rows.make import make_design
+from .._core.rows.memory import MemoryRows
 from .._core.rows.origin import Origin
 from .parameters import check_together
 
@@ -136,13 +137,15 @@ def objective_of(settings, rows, loss, *, alphas=None, epochs=0, origin=None):
         Y = Y - origin.targets[:, None]
     alphas = [settings.alpha] if alphas is None else alphas
     return make_objective(
-        design=make_design(rows.X, origin.rows),
-        origin=origin,
-        loss=loss,
+        rows=MemoryRows(
+            design=make_design(rows.X, origin.rows),
+            Y=Y.astype(dtype, copy=False),
+            s=weights.astype(dtype, copy=False),
+            loss=loss,
+            origin=origin,
+        ),
         epochs=epochs,
         penalty=ElasticNet(alphas, settings.l1_ratio, dtype),
-        Y=Y.astype(dtype, copy=False),
-        s=weights.astype(dtype, copy=False),
         fit_intercept=bool(settings.fit_intercept),
     )
 

@@ -74,10 +74,10 @@ def kept_of(outcome, objective, batch_size, *, alpha, held_out=False):
     if alpha == 0 and not objective.loss.is_quadratic:
         # A row of loss below log 2 is classified rightly, and s_i loss_i is at most their mean.
         lowest = outcome.history["loss"][outcome.best_iter]
-        separable |= bool(lowest < objective.s.min() * np.log(2))
+        separable |= bool(lowest < objective.rows.least_weight * np.log(2))
     return Kept(
         null_norm=outcome.null_norm,
-        steps=-(-objective.design.n_rows // batch_size),
+        steps=-(-objective.rows.n_rows // batch_size),
         held_out=held_out,
         separable=separable,
         reason=outcome.reason,
@@ -103,11 +103,11 @@ def known_smoothness(training, *, numeric):
 
 def is_cheap(objective, n_iter):
     """Whether L in raw coordinates costs next to nothing beside a fit of so many epochs."""
-    design = objective.design
+    rows = objective.rows
     if isinstance(objective, QuadraticObjective):
         return True
-    epochs = design.gram_epochs if objective.moments.small else LANCZOS_EPOCHS
-    multiplications = design.n_rows * design.n_features**2
+    epochs = rows.gram_epochs if objective.moments.small else LANCZOS_EPOCHS
+    multiplications = rows.n_rows * rows.n_features**2
     return multiplications <= CHEAP or epochs <= CHEAP_SHARE * n_iter
 
 

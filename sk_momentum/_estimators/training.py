@@ -174,6 +174,6 @@ def run(problem, *, plan, last, state, rng, validation, started, observer):
     if not np.isfinite(outcomes[0].history["loss"][0]):
         raise ValueError(
             "The loss is not finite where the descent starts: y (or X) has values too large "
-            f"to square in {problem.objective.design.dtype.name}; scale them."
+            f"to square in {problem.objective.rows.dtype.name}; scale them."
         )
     return outcomes

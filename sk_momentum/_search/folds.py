@@ -20,7 +20,7 @@ from .._compat import (
 )
 from .._core.history import Status
 from .._core.quadratic import QuadraticObjective
-from .._core.rows.design import make_design
+from .._core.rows.make import make_design
 from .._core.rows.moments import MergedMoments
 from .._estimators.training import fit_together
 from .groups import has_l1, is_auto, searched_step
@@ -328,9 +328,6 @@ class KnownMoments:
             self.made = objective.moments
             if self.parts is not None and isinstance(objective, QuadraticObjective):
                 self.made = MergedMoments(
-                    objective.design,
-                    objective.s,
-                    centered=objective.fit_intercept,
-                    parts=self.parts,
+                    objective.rows, centered=objective.fit_intercept, parts=self.parts
                 )
         return self.made

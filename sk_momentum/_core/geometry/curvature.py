@@ -51,9 +51,9 @@ class CurvatureBound:
 
     def __init__(self, objective):
         self.moments = objective.moments
-        self.design = objective.design
-        self.n_rows = objective.design.n_rows
-        self.origin = objective.design.origin
+        self.rows = objective.rows
+        self.n_rows = objective.rows.n_rows
+        self.origin = objective.origin.rows
         self.c = objective.loss.curvature_bound
         self.fit_intercept = objective.fit_intercept
         self.n_features = objective.n_features
@@ -87,7 +87,7 @@ class CurvatureBound:
         Cholesky QR; Yamamoto et al. 2015).
         """
         T = eigenbasis(self.matrix(l2))
-        gram = self.design.gram_in(self.moments.s, self.center, T)
+        gram = self.rows.gram_in(self.center, T)
         return inverse_root_in(T, self.c * gram + l2 * (T.T @ T))
 
     def raw_smoothness(self):
@@ -124,8 +124,8 @@ class CurvatureBound:
 
     def largest_row_curvature(self, center, inverse_scale, intercept):
         """max_i of n s_i c ((x_i - center)' diag(inverse_scale) (x_i - center) + intercept)."""
-        norms = self.moments.row_norms(center, inverse_scale) + intercept
-        return self.c * self.n_rows * float(np.max(norms * self.moments.s))
+        largest = self.moments.largest_row(center, inverse_scale, intercept)
+        return self.c * self.n_rows * largest
 
 
 class Curvature:
@@ -144,21 +144,23 @@ class Curvature:
     ----------
     objective : Objective
     bound : CurvatureBound
-    W : ndarray of shape (k, n_rows)
-        `Local.W` of the candidate.
+    local : Local
+        The mean loss at the point.
+    candidate : int
+        Which of its candidates.
     l2 : float
-    rows : ndarray of int, optional
-        A sample of the rows to take the Hessian from; all by default.
+    every : int, default=1
+        The Hessian is taken from one row of so many.
     free : ndarray of bool of shape (k, d), optional
         The coefficients that may move; all by default.
     """
 
-    def __init__(self, objective, bound, W, l2, *, rows=None, free=None):
+    def __init__(self, objective, bound, local, candidate, l2, *, every=1, free=None):
         self.center = bound.center
         self.fit_intercept = bound.fit_intercept
         self.d = bound.n_features
         k, p = objective.n_outputs, objective.n_parameters
-        H = objective.hessian(W, self.center, rows)
+        H = objective.hessian(local, candidate, self.center, every)
         blocks = H.reshape(k, p, k, p)
         if k > 1:
             np.einsum("cjej->cej", blocks)[...] += np.einsum("cjcj->j", blocks) / k**2

@@ -23,7 +23,7 @@ class Full(Centered):
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         seen = self.variances > 0
         diagonal = self.bound.c * self.variances + self.l2[:, None] * seen
-        check_scales(diagonal, objective.design.dtype)
+        check_scales(diagonal, objective.rows.dtype)
         self._factor(self.bound.root)
         self.refined = False
         # The re-weighted P of the candidates that have one.
@@ -39,15 +39,10 @@ class Full(Centered):
 
     def row_smoothness(self):
         """The largest smoothness of a single row's n s_i loss_i + penalty, of shape (m,)."""
-        design, c = self.objective.design, self.bound.c
-        center = design.stored(self.center)
-        s = self.bound.moments.s * design.n_rows
+        rows, c = self.objective.rows, self.bound.c
         intercept = self.bound.fit_intercept / c
-        largest = np.zeros(len(self.inverse))
-        for rows, block in design.panels():
-            X = block - center
-            norms = np.square(X @ self.inverse.root.swapaxes(-1, -2)).sum(axis=-1)
-            largest = np.maximum(largest, (c * s[rows] * (norms + intercept)).max(axis=1))
+        largest = rows.largest_row_in(self.center, self.inverse.root, intercept)
+        largest = c * rows.n_rows * largest
         # The penalty is part of H = P: at most 1.
         return np.broadcast_to(largest + 1.0, self.l2.shape)
 
@@ -77,13 +72,13 @@ class Full(Centered):
         k = self.objective.n_outputs
         return self.d / 30 * (1 if k == 1 else (k + 1) / 2)
 
-    def reweight(self, W, chosen):
-        """P = the Hessian where `Local.W`, of shape (m, k, n_rows), comes from, not its bound.
+    def reweight(self, local, chosen):
+        """P = the Hessian where `local` comes from, not its bound.
 
         Of the candidates ``chosen``; from then on their steps are `Curvature`'s.
         """
         for i in np.flatnonzero(chosen):
-            self.curvature[i] = Curvature(self.objective, self.bound, W[i], self.l2[i])
+            self.curvature[i] = Curvature(self.objective, self.bound, local, i, self.l2[i])
         self._directed = None, None
 
     def forget(self, chosen):

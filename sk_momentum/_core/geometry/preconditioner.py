@@ -64,7 +64,7 @@ class Geometry:
 
         with L_i the smoothness of n s_i loss_i + penalty.
         """
-        n, B = self.objective.design.n_rows, batch_size
+        n, B = self.objective.rows.n_rows, batch_size
         if B >= n:
             return self.smoothness
         together = n * (B - 1) / (B * (n - 1))
@@ -109,11 +109,11 @@ class Identity(Geometry):
 
     def direction(self, G):
         """P^-1 g = g in (w, b); with b about an origin o as (g_w + o g_b, g_b + o . u_w)."""
-        if not self.objective.design.moved and not self.exhausted.any():
+        if not self.objective.rows.moved and not self.exhausted.any():
             return G
-        origin, d = self.objective.design.origin, self.objective.n_features
+        origin, d = self.objective.origin.rows, self.objective.n_features
         U = G.copy()
-        if self.objective.design.moved:
+        if self.objective.rows.moved:
             U[..., :d] += origin * G[..., -1:]
             U[..., -1] += U[..., :d] @ origin
         if self.exhausted.any():
@@ -143,8 +143,8 @@ class Identity(Geometry):
 
     def inner(self, U, V):
         """<u, v> in (w, b), of shape (m,)."""
-        origin, d = self.objective.design.origin, self.objective.n_features
-        if self.objective.design.moved:
+        origin, d = self.objective.origin.rows, self.objective.n_features
+        if self.objective.rows.moved:
             U, V = U.copy(), V.copy()
             for each in (U, V):
                 each[..., -1] -= each[..., :d] @ origin
@@ -154,8 +154,8 @@ class Identity(Geometry):
         """In place: soft threshold of the coefficients at step * l1; b stays where it is."""
         W = self.objective.coefficients(theta)
         shrunk = soft_threshold(W, step * self.objective.penalty.l1)
-        if self.objective.design.moved:
-            theta[..., -1] += (shrunk - W) @ self.objective.design.origin
+        if self.objective.rows.moved:
+            theta[..., -1] += (shrunk - W) @ self.objective.origin.rows
         W[...] = shrunk
 
     def keep(self, kept):
@@ -241,7 +241,7 @@ class Centered(Geometry):
             margins += np.abs(theta[..., -1]).sum(axis=-1)
         size = objective.loss.residual_bound(F) + self.bound.c * margins
         terms = (self.diagonal_of_inverse() * squares).sum(axis=-1) + 1 / self.bound.c
-        return np.finfo(objective.design.dtype).eps * size * np.sqrt(terms)
+        return np.finfo(objective.rows.dtype).eps * size * np.sqrt(terms)
 
     def steepest_column(self, G, W):
         """The column in which most of the gradient lies, of shape (m,)."""
@@ -342,7 +342,7 @@ class Diagonal(DiagonalOfBound):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         self.place(np.where(self.variances > 0, self.factor * self.P, 0.0))
-        check_scales(self.P, objective.design.dtype)
+        check_scales(self.P, objective.rows.dtype)
 
     @property
     def factor(self):

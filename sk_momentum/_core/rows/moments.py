@@ -14,12 +14,11 @@ def inverse_or_zero(D):
 
 
 class Moments:
-    """Moments of the rows of a design under weights that sum to 1.
+    """Moments of rows under their weights, which sum to 1.
 
     Parameters
     ----------
-    design : Design
-    s : ndarray of shape (n_rows,)
+    rows : Rows
     centered : bool
         About the mean; else about 0.
 
@@ -33,30 +32,29 @@ class Moments:
 
     smoothness = 1.0
 
-    def __init__(self, design, s, *, centered):
-        self.design = design
-        self.s = s.astype(np.float64, copy=False)
+    def __init__(self, rows, *, centered):
+        self.rows = rows
         self.centered = centered
         # One sweep then gives the Gram matrix along with mean and variances.
-        self.small = design.gram_pays
+        self.small = rows.gram_pays
 
     @cached_property
     def _swept(self):
         """The mean, and the Gram matrix about `center`, from one sweep."""
-        _, mean, gram = self._finite(self.design.moments, self.s)
+        _, mean, gram = self._finite(self.rows.moments)
         return mean, gram if self.centered else gram + np.outer(mean, mean)
 
     @cached_property
     def _spread(self):
         """The mean, and the variances about `center`, from one sweep."""
-        mean, variances = self._finite(self.design.spread, self.s)
+        mean, variances = self._finite(self.rows.spread)
         return mean, variances if self.centered else variances + np.square(mean)
 
     @cached_property
     def center(self):
         """The point that second moments are about."""
         if not self.centered:
-            return np.zeros(self.design.n_features)
+            return np.zeros(self.rows.n_features)
         return (self._swept if self.small else self._spread)[0]
 
     @cached_property
@@ -72,7 +70,7 @@ class Moments:
     def _above_rounding(self, variances):
         # Moments are summed in float64 whatever the rows are.
         eps = np.finfo(np.float64).eps
-        mean = self.design.origin + (self._swept if "_swept" in vars(self) else self._spread)[0]
+        mean = self.rows.origin.rows + (self._swept if "_swept" in vars(self) else self._spread)[0]
         return np.where(variances <= np.square(8 * eps * mean), 0.0, variances)
 
     @property
@@ -87,11 +85,11 @@ class Moments:
         """The Gram matrix times v of shape (n_features,)."""
         if self.small:
             return self.gram @ v
-        return self.design.gram_product(self.s, self.center, v[None])[0]
+        return self.rows.gram_product(self.center, v[None])[0]
 
-    def row_norms(self, center, scale):
-        """sum_j (x_ij - center_j)^2 scale_j for every row."""
-        return self._finite(self.design.weighted_row_norms, center, scale)
+    def largest_row(self, center, inverse_scale, more):
+        """max_i of s_i (sum_j (x_ij - center_j)^2 inverse_scale_j + more)."""
+        return self._finite(self.rows.largest_row, center, inverse_scale, more)
 
     def _finite(self, moments, *args):
         """moments(*args), refusing what overflows."""
@@ -101,7 +99,7 @@ class Moments:
         if np.all(np.isfinite(last)):
             return result
         raise ValueError(
-            f"X has values too large to square in {self.design.dtype.name}: scale its columns, "
+            f"X has values too large to square in {self.rows.dtype.name}: scale its columns, "
             "for example with StandardScaler or MaxAbsScaler."
         )
 
@@ -116,23 +114,21 @@ class SampledMoments(Moments):
 
     Parameters
     ----------
-    design, s, centered
+    rows, centered
         As in `Moments`.
     every : int
         One row of so many, drawn within each group of as many consecutive ones.
     """
 
-    def __init__(self, design, s, *, centered, every):
-        super().__init__(design, s, centered=centered)
+    def __init__(self, rows, *, centered, every):
+        super().__init__(rows, centered=centered)
         self.small = False
-        first = np.arange(0, design.n_rows - every + 1, every)
-        # A seed of its own: the sample, and with it every step, is the same in every fit.
-        self.sample = first + np.random.RandomState(0).randint(every, size=len(first))
+        self.every = every
 
     @cached_property
     def gram(self):
         """The matrix described above, of shape (n_features, n_features)."""
-        weight, mean, gram = self._finite(self.design.moments, self.s, self.sample)
+        weight, mean, gram = self._finite(self.rows.moments, self.every)
         if not self.centered:
             gram += weight * np.outer(mean, mean)
         gram /= weight
@@ -140,7 +136,7 @@ class SampledMoments(Moments):
         off = (self.variances > MISJUDGED * found) | (found > MISJUDGED * self.variances)
         scale = np.where(off, np.sqrt(self.variances * inverse_or_zero(found)), 1.0)
         gram *= np.outer(scale, scale)
-        gram[np.diag_indices_from(gram)] += self.variances / len(self.sample)
+        gram[np.diag_indices_from(gram)] += self.variances / (self.rows.n_rows // self.every)
         gram[off, off] = self.variances[off]
         return gram
 
@@ -154,21 +150,21 @@ class MergedMoments(Moments):
 
     Parameters
     ----------
-    design, s, centered
+    rows, centered
         As in `Moments`.
     parts : list of (weight, mean, gram)
-        What `Design.moments` gave for the parts, under weights of any sum.
+        What `Rows.moments` gave for the parts, under weights of any sum.
     """
 
-    def __init__(self, design, s, *, centered, parts):
-        super().__init__(design, s, centered=centered)
+    def __init__(self, rows, *, centered, parts):
+        super().__init__(rows, centered=centered)
         self.parts = parts
 
     @cached_property
     def _swept(self):
         """The mean, and the Gram matrix about `center`, from the parts."""
         weights = np.array([weight for weight, _, _ in self.parts])
-        means = np.array([mean for _, mean, _ in self.parts]) - self.design.origin
+        means = np.array([mean for _, mean, _ in self.parts]) - self.rows.origin.rows
         total = weights.sum()
         mean = weights @ means / total
         apart = means - mean

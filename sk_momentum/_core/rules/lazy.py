@@ -14,7 +14,6 @@ then y is brought up to date, in one pass over all columns.
 """
 
 import numpy as np
-from scipy import sparse
 
 from ..._compat import add_adjoint, rows_times
 from .absent import step_matrix
@@ -23,20 +22,15 @@ from .momentum import FixedMomentum
 # The condition of M^t up to which y is kept: two of sixteen digits, 44 steps at a momentum of 0.9.
 CONDITION = 1e2
 MOST_STEPS = 256
-# The share of stored entries from which on a step touches all columns as well as it can.
-DENSE_SHARE = 0.1
 
 
 def can_be_lazy(objective, geometry, rule):
     """Whether absent columns see nothing but the penalty, linear and the same for all."""
-    design = objective.design
     return (
-        sparse.issparse(design.X)
+        objective.rows.skips_absent_columns
         and type(rule) is FixedMomentum
         and geometry.name is None
-        and not design.moved
         and not objective.penalty.has_l1
-        and design.row_elements(design.X) < DENSE_SHARE * design.n_features
     )
 
 
@@ -83,7 +77,7 @@ class LazySteps:
             Z = columns.margins(*block).reshape(m, k, -1)
             Z += b
             R = objective.loss.derivative(Z, targets[:-1], targets[-1])
-            R *= objective.design.n_rows / targets.shape[1]
+            R *= objective.rows.n_rows / targets.shape[1]
             columns.step(*block, R.reshape(m * k, -1), last=step == n_steps)
             if objective.fit_intercept:
                 rule.velocity = velocity

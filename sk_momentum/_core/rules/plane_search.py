@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..rows.vectors import combine
 from .momentum import Rule
 from .names import RuleName
 
@@ -85,7 +86,7 @@ class PlaneSearch(Rule):
 
     def _has_unlike_scales(self):
         center, variances = self.objective.moments.scales
-        squares = variances + np.square(center + self.objective.design.origin)
+        squares = variances + np.square(center + self.objective.origin.rows)
         return squares.max(initial=0) > UNLIKE * squares[squares > 0].min(initial=np.inf)
 
     def refresh(self, theta):
@@ -102,13 +103,14 @@ class PlaneSearch(Rule):
             self.refresh(theta)
         u = self._direction(theta, G)
         if self.delta_margins is None:
-            steps, margins = u[:, None], self.objective.all_margins(u)[:, None]
+            steps, margins = u[:, None], [self.objective.all_margins(u)]
         else:
             steps = np.stack([u, self.delta], axis=1)
-            margins = np.stack([self.objective.all_margins(u), self.delta_margins], axis=1)
+            margins = [self.objective.all_margins(u), self.delta_margins]
+        margins = self.objective.stack(margins)
         amounts = self._minimise(theta, steps, margins)
         self.delta = combine(amounts, steps)
-        self.delta_margins = combine(amounts, margins)
+        self.delta_margins = self.objective.combine(amounts, margins)
         theta += self.delta
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
@@ -143,7 +145,7 @@ class PlaneSearch(Rule):
         self.objective.in_double()
         self.refresh(theta)
         if self.geometry.can_reweight:
-            self.geometry.reweight(self.local.W, chosen)
+            self.geometry.reweight(self.local, chosen)
             self._reweighted_at[chosen] = theta[chosen]
 
     def _change_metric(self, theta, chosen):
@@ -169,7 +171,7 @@ class PlaneSearch(Rule):
             )
             slow = ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))
             if slow.any():
-                self.geometry.reweight(self.local.W, slow)
+                self.geometry.reweight(self.local, slow)
                 self._reweighted_at[slow] = theta[slow]
                 u = -self.geometry.direction(G)
                 decrement = -np.einsum("mkp,mkp->m", G, u)
@@ -228,7 +230,7 @@ class PlaneSearch(Rule):
 
     def _try(self, start, step_margins, amounts):
         """Go there; the mean loss there, of shape (m,)."""
-        self.margins = start + combine(amounts, step_margins)
+        self.margins = self.objective.combine(amounts, step_margins, start)
         self.local = self.objective.local(self.margins)
         return self.local.value
 
@@ -255,23 +257,21 @@ class PlaneSearch(Rule):
         self._decrement = state["decrement"].copy()
         if self.geometry.can_reweight and not np.isnan(self._reweighted_at).any():
             margins = self.objective.all_margins(self._reweighted_at)
-            self.geometry.reweight(self.objective.local(margins).W, np.ones(1, dtype=bool))
+            self.geometry.reweight(self.objective.local(margins), np.ones(1, dtype=bool))
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
-        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "margins", "_idle")
-        names += ("_blocked", "_smallest", "delta_margins", "_lowest", "_decrement")
+        names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "_idle")
+        names += ("_blocked", "_smallest", "_lowest", "_decrement")
         for name in (*names, "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
-        self.local = type(self.local)(*(part[kept] for part in self.local))
-
-
-def combine(amounts, steps):
-    """sum_j c_j step_j, for amounts (m, J) and steps (m, J, k, any)."""
-    m, J, k, n = steps.shape
-    c = amounts.astype(steps.dtype)[:, None]
-    return np.matmul(c, steps.reshape(m, J, k * n)).reshape(m, k, n)
+        restrict = self.objective.restrict
+        self.margins = restrict(self.margins, kept)
+        if self.delta_margins is not None:
+            self.delta_margins = restrict(self.delta_margins, kept)
+        value, R, W = self.local
+        self.local = type(self.local)(value[kept], restrict(R, kept), restrict(W, kept))
 
 
 def newton_move(gradient, hessian):

@@ -4,7 +4,6 @@ import numpy as np
 
 from ..geometry.preconditioner import Diagonal
 from ..quadratic import make_objective
-from ..rows.origin import Origin
 from .momentum import Accelerated, Rule
 from .names import RuleName
 
@@ -18,14 +17,10 @@ INNER_EPOCHS = 300
 def restricted(objective, columns):
     """The objective of some columns, all other coefficients being 0."""
     return make_objective(
-        loss=objective.loss,
-        design=objective.design.columns(columns),
+        rows=objective.rows.columns(columns),
         epochs=np.inf,
         penalty=objective.penalty,
-        Y=objective.Y,
-        s=objective.s,
         fit_intercept=objective.fit_intercept,
-        origin=Origin(objective.design.origin[columns], objective.origin.targets),
     )
 
 

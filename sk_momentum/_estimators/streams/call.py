@@ -348,7 +348,7 @@ class StreamCall:
             momentum_type=self.rule.momentum_type,
             learning_rate=float(history["learning_rate"][-1]),
             momentum=self.momentum,
-            n_steps=-(-self.objective.design.n_rows // self.batch_size),
+            n_steps=-(-self.objective.rows.n_rows // self.batch_size),
             l2=float(self.objective.penalty.l2[0, 0, 0]),
             curvature=self.record.largest if diagonal else None,
             scale=self.geometry.bound.c / self.record.weight if diagonal else 1.0,

@@ -112,7 +112,7 @@ class StreamedMoments(Moments):
 
     Parameters
     ----------
-    design, s, centered
+    rows, centered
         The rows of this call, as in `Moments`.
     weights : ndarray of shape (n_rows,)
         Their weights before they were normalised.
@@ -137,9 +137,9 @@ class StreamedMoments(Moments):
         n s_i times the smoothness of a row's loss in these units.
     """
 
-    def __init__(self, design, s, *, centered, weights, batch_size, before, curvature, l2):
-        super().__init__(design, s, centered=centered)
-        self.small = False
+    def __init__(self, rows, *, centered, weights, batch_size, before, curvature, l2):
+        super().__init__(rows, centered=centered)
+        self.small, self.design = False, rows.design
         self.batch_size, self.curvature, self.l2 = batch_size, curvature, l2
         self.shares = weights / weights.mean()
         if before.n_rows == 0:
@@ -171,7 +171,7 @@ class StreamedMoments(Moments):
 
     def _begun(self, record):
         """The empty record with pilots where the means of these rows are large."""
-        mean, variance = self._finite(self.design.spread, self.s)
+        mean, variance = self._finite(self.rows.spread)
         offset = self.centered & (np.square(mean) > variance)
         return replace(record, pilot=np.where(offset, mean, 0.0))
 
@@ -202,7 +202,7 @@ class StreamedMoments(Moments):
         """c ||x_i - center||^2 in units of the columns' curvature, and 1 for the intercept."""
         center, _ = record.moments(self.centered)
         inverse = self._inverse(record.scale(center))
-        norms = self.curvature * self.row_norms(center, inverse)
+        norms = self.curvature * self._finite(self.design.weighted_row_norms, center, inverse)
         return np.maximum(norms + self.centered, np.finfo(np.float64).tiny)
 
     def _shrinkage(self, old, new):

@@ -52,30 +52,27 @@ class StreamObjective(Objective):
     def of(cls, objective):
         """The same as `objective`."""
         return cls(
-            design=objective.design,
-            loss=objective.loss,
+            rows=objective.rows,
             penalty=objective.penalty,
-            Y=objective.Y,
-            s=objective.s,
             fit_intercept=objective.fit_intercept,
-            origin=objective.origin,
         )
 
     def batches(self, order, batch_size, view=None):
         """Mini-batches of the rows in their order."""
-        targets = self.targets
+        targets = self.rows.targets
         if self.step_shares is not None:
             targets = targets.copy()
             targets[-1] *= self.step_shares
-        return self.design.batches(order, batch_size, targets, view)
+        return self.rows.design.batches(order, batch_size, targets, view)
 
     def weighed_loss(self, theta):
         """The mean loss of one candidate with the rows' weights in steps."""
-        shares = np.ones(self.design.n_rows) if self.step_shares is None else self.step_shares
-        weights = self.s * shares
+        rows = self.rows
+        shares = np.ones(rows.n_rows) if self.step_shares is None else self.step_shares
+        weights = rows.s * shares
         return sum(
-            self.loss.value(self.margins(theta, block), self.Y[:, rows], weights[rows])
-            for rows, block in self.design.blocks
+            rows.loss.value(rows.block_margins(theta, block), rows.Y[:, part], weights[part])
+            for part, block in rows.design.blocks
         )[0]
 
 
@@ -96,8 +93,7 @@ def streamed_geometry(objective, name, *, weights, batch_size, before):
     if name is None:
         return Identity(objective)
     objective.moments = StreamedMoments(
-        objective.design,
-        objective.s,
+        objective.rows,
         centered=bool(objective.fit_intercept),
         weights=weights,
         batch_size=batch_size,

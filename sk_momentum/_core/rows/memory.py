@@ -1,0 +1,305 @@
+"""Rows in memory: dense or sparse blocks go through the loss while they are in the cache."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from .origin import Origin
+from .protocol import Local, Rows
+from .vectors import combine, stack
+
+# Rows of a step along known margins: a dozen vectors of this length stay in the cache.
+VECTOR_BLOCK = 2**13
+# The share of stored entries from which on a step touches all columns as well as it can.
+DENSE_SHARE = 0.1
+
+
+class MemoryRows(Rows):
+    """A design, encoded targets and weights, and the loss that they are held to.
+
+    Parameters
+    ----------
+    design : Design
+        X about the origin.
+    Y : ndarray of shape (k, n_rows)
+        Encoded targets, about the origin.
+    s : ndarray of shape (n_rows,)
+        Weights that sum to 1.
+    loss : loss of `losses`
+    origin : Origin, optional
+    """
+
+    def __init__(self, *, design, Y, s, loss, origin=None):
+        self.design, self.loss = design, loss
+        self.origin = Origin(design.origin, np.zeros(len(Y))) if origin is None else origin
+        # One array, so that a mini-batch gathers its targets and weights at once.
+        self.targets = np.vstack([Y, s]).astype(design.dtype, copy=False)
+        self.n_rows, self.n_features = design.n_rows, design.n_features
+        self.n_outputs, self.dtype = len(Y), design.dtype
+        self._buffers = {}
+
+    @property
+    def Y(self):
+        """Encoded targets, of shape (k, n_rows)."""
+        return self.targets[:-1]
+
+    @property
+    def s(self):
+        """Weights that sum to 1, of shape (n_rows,)."""
+        return self.targets[-1]
+
+    @cached_property
+    def weights(self):
+        """The weights in float64, for moments."""
+        return self.s.astype(np.float64, copy=False)
+
+    @property
+    def gram_epochs(self):
+        """As the design's."""
+        return self.design.gram_epochs
+
+    @property
+    def gram_pays(self):
+        """As the design's."""
+        return self.design.gram_pays
+
+    @property
+    def skips_absent_columns(self):
+        """Where they are most of all, and what is not stored is 0."""
+        design = self.design
+        few = design.row_elements(design.X) < DENSE_SHARE * design.n_features
+        return sparse.issparse(design.X) and not design.moved and few
+
+    def in_double(self):
+        """The same rows in float64."""
+        design = self.design.in_double()
+        return type(self)(design=design, Y=self.Y, s=self.s, loss=self.loss, origin=self.origin)
+
+    def columns(self, chosen):
+        """The rows of some columns: a copy, never of more than these."""
+        return MemoryRows(
+            design=self.design.columns(chosen),
+            Y=self.Y,
+            s=self.s,
+            loss=self.loss,
+            origin=Origin(self.origin.rows[chosen], self.origin.targets),
+        )
+
+    # ------------------------------------------------------------------ the mean loss
+
+    def mean_loss(self, theta):
+        """sum_i s_i loss_i, of shape (m,)."""
+        return sum(
+            self.loss.value(self.block_margins(theta, block), self.Y[:, rows], self.s[rows])
+            for rows, block in self.design.blocks
+        ).astype(np.float64)
+
+    def evaluate(self, theta):
+        """Mean loss and gradient: both products with a block while it is in the cache."""
+        F, G = np.zeros(len(theta)), None
+        for rows, block in self.design.blocks:
+            Y, s = self.Y[:, rows], self.s[rows]
+            Z = self.block_margins(theta, block)
+            F += self.loss.value(Z, Y, s)
+            G_block = self.block_gradient(self.loss.derivative(Z, Y, s), block, theta.shape[-1])
+            G = G_block if G is None else np.add(G, G_block, out=G)
+        return F, G
+
+    def margins(self, theta):
+        """Raw predictions of all rows, of shape (m, k, n_rows)."""
+        m, k, p = theta.shape
+        flat, d = theta.reshape(m * k, p), self.n_features
+        W = flat[:, :d].astype(self.dtype, copy=False)
+        if W.any():
+            Z = np.empty((m * k, self.n_rows), dtype=self.dtype)
+            self.design.forward_all(W, out=Z)
+        else:
+            Z = np.zeros((m * k, self.n_rows), dtype=self.dtype)
+        if p > d:
+            Z += flat[:, -1:]
+        return Z.reshape(m, k, -1)
+
+    def local(self, Z):
+        """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
+        if self.n_rows <= VECTOR_BLOCK:
+            return Local(*self.loss.second_order(Z, self.Y, self.s))
+        value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
+        for a in range(0, self.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
+            value += part[0]
+            R[..., rows], W[..., rows] = part[1:]
+        return Local(value, R, W)
+
+    def gradient(self, local, n_parameters):
+        """The gradient from the derivative in the margins, of shape (m, k, p)."""
+        m, k, n = local.R.shape
+        R = local.R.reshape(m * k, n)
+        G = np.empty((m * k, n_parameters))
+        G[:, : self.n_features] = self.design.adjoint_all(R)
+        return self._with_intercept(G, R, m)
+
+    def along(self, local, steps):
+        """Derivatives of the mean loss along J steps of shape (m, J, k, n_rows)."""
+        m, J = steps.shape[:2]
+        gradient, hessian = np.zeros((m, J)), np.zeros((m, J, J))
+        for a in range(0, self.n_rows, VECTOR_BLOCK):
+            rows = slice(a, a + VECTOR_BLOCK)
+            D = steps[..., rows]
+            R = local.R[..., rows].reshape(m, -1, 1)
+            gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
+            hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
+        return gradient, hessian
+
+    def curvature_along(self, steps):
+        """sum_i s_i d_ij d_il along the margins d of steps (m, J, k, n_rows)."""
+        return self.loss.quadratic_forms(np.broadcast_to(self.s, steps[:, 0].shape), self.s, steps)
+
+    def hessian(self, local, candidate, center, p, every=1):
+        """The Hessian of one candidate's mean loss, of shape (k p, k p)."""
+        k, d, W = self.n_outputs, self.n_features, local.W[candidate]
+        H = np.zeros((k * p, k * p))
+        center, weight, sample = self.design.stored(center), 1.0, None
+        if every > 1:
+            sample = np.arange(every // 2, self.n_rows, every)
+            weight = self.s[sample].sum(dtype=np.float64)
+        for rows, block in self.design.panels(sample):
+            X = np.ones((block.shape[0], p))
+            np.subtract(block, center, out=X[:, :d])
+            self.loss.add_hessian(H, X, W[:, rows].astype(np.float64), self.s[rows])
+        H /= weight
+        return H
+
+    def best_constant(self):
+        """The raw prediction of shape (k,) that minimises the mean loss."""
+        return self.loss.best_constant(self.Y, self.s)
+
+    def least_and_most_ahead(self, theta):
+        """How far the rows' own classes are ahead, at least and at most; each of shape (m,)."""
+        ends = [
+            self.loss.least_and_most_ahead(self.block_margins(theta, block), self.Y[:, rows])
+            for rows, block in self.design.blocks
+        ]
+        return np.min([least for least, _ in ends], axis=0), np.max([most for _, most in ends], 0)
+
+    @property
+    def least_weight(self):
+        """The smallest of the weights."""
+        return float(self.s.min())
+
+    # ------------------------------------------------------------------ vectors
+
+    stack = staticmethod(stack)
+    combine = staticmethod(combine)
+
+    def restrict(self, vectors, kept):
+        """Those of the candidates ``kept``."""
+        return vectors[kept]
+
+    # ------------------------------------------------------------------ moments
+
+    def spread(self):
+        """Mean and variances of the columns about the origin, each (n_features,)."""
+        return self.design.spread(self.weights)
+
+    def moments(self, every=1):
+        """Weight, mean and Gram matrix about the mean, of one row of ``every`` so many."""
+        sample = None if every == 1 else self.sample(every)
+        return self.design.moments(self.weights, sample)
+
+    def sample(self, every):
+        """One row of so many, drawn within each group of as many consecutive ones.
+
+        From a seed of its own: the sample, and with it every step, is the same in every fit.
+        """
+        first = np.arange(0, self.n_rows - every + 1, every)
+        return first + np.random.RandomState(0).randint(every, size=len(first))
+
+    def cross(self, center, centered):
+        """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""
+        mean = self.Y @ self.s
+        if not centered:
+            mean = np.zeros_like(mean)
+        C, yy = np.zeros((self.n_outputs, self.n_features)), np.zeros(self.n_outputs)
+        for rows, block in self.design.blocks:
+            R = self.Y[:, rows] - mean[:, None]
+            weighted = R * self.s[rows]
+            yy += np.einsum("kr,kr->k", R, weighted)
+            C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
+        return mean, yy, C
+
+    def gram_product(self, center, V):
+        """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""
+        return self.design.gram_product(self.weights, center, V)
+
+    def gram_in(self, center, T):
+        """sum_i s_i z_i z_i' for z_i = T'(x_i - center)."""
+        return self.design.gram_in(self.weights, center, T)
+
+    def largest_row(self, center, inverse_scale, more):
+        """max_i of s_i (sum_j (x_ij - center_j)^2 inverse_scale_j + more)."""
+        norms = self.design.weighted_row_norms(center, inverse_scale) + more
+        return float(np.max(norms * self.weights))
+
+    def largest_row_in(self, center, roots, more):
+        """max_i of s_i (|R (x_i - center)|^2 + more) for each root R, of shape (any,)."""
+        center, largest = self.design.stored(center), np.zeros(len(roots))
+        for rows, block in self.design.panels():
+            norms = np.square((block - center) @ roots.swapaxes(-1, -2)).sum(axis=-1)
+            largest = np.maximum(largest, (self.weights[rows] * (norms + more)).max(axis=1))
+        return largest
+
+    # ------------------------------------------------------------------ blocks and batches
+
+    def batches(self, order, batch_size, view=None):
+        """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
+        return self.design.batches(order, batch_size, self.targets, view)
+
+    def batch_gradient(self, theta, batch):
+        """n / |B| sum_{i in B} s_i grad loss_i, of shape (m, k, p)."""
+        block, targets = batch
+        Z = self.block_margins(theta, block)
+        R = self.loss.derivative(Z, targets[:-1], targets[-1])
+        G = self.block_gradient(R, block, theta.shape[-1])
+        G *= self.n_rows / block.shape[0]
+        return G
+
+    def release(self):
+        """Let go of working memory."""
+        self._buffers.clear()
+
+    def block_margins(self, theta, block):
+        """Raw predictions of shape (m, k, rows), in a buffer that the next call reuses."""
+        m, k, p = theta.shape
+        flat, d = theta.reshape(m * k, p), self.n_features
+        Z = self._buffer((m, k, block.shape[0]))
+        rows_last = Z.reshape(m * k, -1)
+        self.design.forward(flat[:, :d].astype(self.dtype, copy=False), block, out=rows_last)
+        if p > d:
+            rows_last += flat[:, -1:]
+        return Z
+
+    def block_gradient(self, R, block, n_parameters):
+        """sum_i r_i (x_i, 1), of shape (m, k, p)."""
+        m, k, n = R.shape
+        R = R.reshape(m * k, n)
+        G = np.empty((m * k, n_parameters))
+        G_w = G[:, : self.n_features]
+        if R.dtype == G.dtype:
+            self.design.adjoint(R, block, out=G_w)
+        else:
+            G_w[...] = self.design.adjoint(R, block)
+        return self._with_intercept(G, R, m)
+
+    def _with_intercept(self, G, R, m):
+        if G.shape[1] > self.n_features:
+            np.add.reduce(R, axis=1, out=G[:, -1])
+        return G.reshape(m, self.n_outputs, -1)
+
+    def _buffer(self, shape):
+        if shape not in self._buffers:
+            self._buffers[shape] = np.empty(shape, dtype=self.dtype)
+        return self._buffers[shape]
