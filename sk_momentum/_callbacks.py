@@ -18,8 +18,6 @@ except ImportError:  # scikit-learn before 1.9
 
 # What scikit-learn keeps on an estimator while its callbacks run, and tears down afterwards.
 LIFECYCLE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-# Attributes that belong to one estimator object, whatever its data.
-OWN = (*LIFECYCLE, "_skl_callbacks", "_parent_callback_ctx")
 
 
 def watched(estimator):

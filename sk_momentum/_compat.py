@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import _sparsetools
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
     _insert_error_scores,
     _score,
@@ -26,6 +27,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "BaseSearchCV",
     "Interval",
     "StrOptions",
     "add_adjoint",
@@ -34,15 +36,21 @@ __all__ = [
     "check_matplotlib_support",
     "check_method_params",
     "check_n_features",
+    "check_refit_metric",
     "failed_scores",
     "fit_context",
+    "format_results",
     "insert_error_scores",
     "num_samples",
     "predicts_only",
+    "route_fit_params",
     "routing_enabled",
     "rows_times",
     "safe_split",
     "score",
+    "scorers_by_name",
+    "scorers_of",
+    "select_best_index",
     "validate_parameter_constraints",
     "warn_or_raise_about_fit_failures",
 ]
@@ -77,6 +85,36 @@ def failed_scores(scorer, error_score):
     if isinstance(scorer, _MultimetricScorer):
         return dict.fromkeys(scorer._scorers, error_score)
     return error_score
+
+
+def scorers_of(search):
+    """What a search scores with, and the name of the score that it refits by."""
+    return search._get_scorers()
+
+
+def scorers_by_name(scorers):
+    """`scorer_` of a search: one scorer, or a dict of several."""
+    return getattr(scorers, "_scorers", scorers)
+
+
+def route_fit_params(search, params):
+    """What of the arguments of a search's `fit` goes to estimator, splitter and scorers."""
+    return search._get_routed_params_for_fit(params)
+
+
+def check_refit_metric(search, scores):
+    """Raise an error where `refit` does not say which of several scores decides."""
+    search._check_refit_for_multimetric(scores)
+
+
+def select_best_index(search, refit_metric, results):
+    """The best candidate by the score of that name, or by a callable `refit`."""
+    return search._select_best_index(search.refit, refit_metric, results)
+
+
+def format_results(search, candidates, n_splits, fits):
+    """`cv_results_` of the fits, candidate by candidate and split by split."""
+    return search._format_results(candidates, n_splits, fits)
 
 
 def rows_times(X, rows, W):

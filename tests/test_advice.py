@@ -1,6 +1,7 @@
 """One adviser: warnings say what diagnose says, and what they say, followed, converges."""
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -280,7 +281,8 @@ def test_a_stalled_fit_names_the_column_and_the_remedy(column, dtype):
     # As a descent that rounding ended leaves it.
     model.status_ = "stalled"
     reason = "rounding" if dtype == np.float64 else "dtype"
-    model._state["kept"] = model._state["kept"]._replace(column=column, reason=reason)
+    kept = model._state.kept._replace(column=column, reason=reason)
+    model._state = replace(model._state, kept=kept)
     assert is_due("stalled", separable=False, tol=None, gave_back_start=False)
     said, category = warning_of(Facts(record_of(model)))
     assert category is ConvergenceWarning

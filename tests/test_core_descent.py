@@ -1,13 +1,14 @@
 """The descent of the core: what it records, gives back and carries on, along paths made up."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
 
 from sk_momentum._core.descent import descend
-from sk_momentum._core.history import History, Mean, Plan
+from sk_momentum._core.history import History, Mean, Plan, Status
 from sk_momentum._core.knobs import Diagonal, Identity
 from sk_momentum._core.rules.momentum import FixedMomentum, Rule
 
@@ -109,8 +110,8 @@ def test_after_a_divergence_the_best_is_given_back(best):
     np.testing.assert_array_equal(outcome.theta, path[best])
     np.testing.assert_allclose(outcome.history["loss"], losses[:5], rtol=1e-12)
     # Nothing of the way there is carried on.
-    assert outcome.state["rule"] is None
-    assert outcome.state["iterate"] is None
+    assert outcome.state.rule is None
+    assert outcome.state.iterate is None
 
 
 def test_without_a_tolerance_all_epochs_are_run():
@@ -173,8 +174,8 @@ def test_the_mean_of_the_iterates_is_what_counts():
     expected = [objective.value(mean[None])[0] for mean in means]
     np.testing.assert_allclose(outcome.history["loss"], expected, rtol=1e-12)
     np.testing.assert_allclose(outcome.theta, means[-1], rtol=1e-13)
-    np.testing.assert_array_equal(outcome.state["iterate"], path[-1])
-    assert outcome.state["averaged"] == 3
+    np.testing.assert_array_equal(outcome.state.iterate, path[-1])
+    assert outcome.state.averaged == 3
     rule = Scripted(path[:, None])
     second, *_ = go(
         factors, rule=rule, theta=means[-1][None].copy(), state=outcome.state, average=True
@@ -250,17 +251,17 @@ def test_candidates_that_are_done_leave_and_the_others_go_on():
 def test_a_state_carries_epochs_rule_and_counts_on():
     first, losses, path = go([2.0, 1.5, 1.0], schedule="invscaling")
     state = first.state
-    assert (state["epochs"], state["status"]) == (2, "max_iter")
-    assert state["loss"] == pytest.approx(losses[-1])
-    np.testing.assert_array_equal(state["rule"]["count"], 2)
+    assert (state.epochs, state.status) == (2, "max_iter")
+    assert state.loss == pytest.approx(losses[-1])
+    np.testing.assert_array_equal(state.rule["count"], 2)
     rule = Scripted(path[:, None])
     second, *_ = go([1.0, 0.9, 0.8], rule=rule, state=state, schedule="invscaling")
-    assert second.state["epochs"] == 4
-    np.testing.assert_array_equal(second.state["rule"]["count"], 4)
+    assert second.state.epochs == 4
+    np.testing.assert_array_equal(second.state.rule["count"], 4)
     rates = 0.5 / np.sqrt(1 + np.arange(2, 4))
     np.testing.assert_allclose(second.history["learning_rate"][1:], rates)
     # What the first one gave is not touched by the second.
-    np.testing.assert_array_equal(state["rule"]["count"], 2)
+    np.testing.assert_array_equal(state.rule["count"], 2)
 
 
 def test_counts_go_on_only_on_the_same_loss():
@@ -271,7 +272,7 @@ def test_counts_go_on_only_on_the_same_loss():
     np.testing.assert_allclose(again.history["learning_rate"][1:], [0.5, 0.1])
     other, *_ = go([2.0, 2.0, 2.0], state=first.state, **settings)
     np.testing.assert_allclose(other.history["learning_rate"][1:], [0.5, 0.5])
-    ended = {**first.state, "status": "early_stopped"}
+    ended = replace(first.state, status=Status.EARLY_STOPPED)
     anew, *_ = go([1.0, 1.0, 1.0], state=ended, **settings)
     np.testing.assert_allclose(anew.history["learning_rate"][1:], [0.5, 0.5])
 

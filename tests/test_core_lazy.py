@@ -57,7 +57,7 @@ def descended(loss, momentum_type, *, alphas, betas, eta, dtype=np.float64, **pl
     return (
         np.array([outcome.theta for outcome in outcomes]),
         np.array([outcome.history["loss"] for outcome in outcomes]),
-        np.array([outcome.state["rule"]["velocity"] for outcome in outcomes]),
+        np.array([outcome.state.rule["velocity"] for outcome in outcomes]),
     )
 
 

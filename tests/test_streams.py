@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_moments_of_chunks_are_those_of_the_whole(container):
     model = MomentumLinearRegressor()
     for rows in np.split(np.arange(600), [100, 130, 400]):
         model.partial_fit(container(X[rows]), y[rows], sample_weight=weights[rows])
-    record = model._state["stream"]
+    record = model._state.stream
     mean = np.average(X, axis=0, weights=weights)
     np.testing.assert_allclose(record.pilot + record.first / record.weight, mean, rtol=1e-12)
     variance = np.average(np.square(X - mean), axis=0, weights=weights)
@@ -132,7 +133,7 @@ def test_good_batches_after_a_bad_one_still_move_the_coefficients(loss, containe
     model.set_params(learning_rate=0.002).partial_fit(container(X[44:]), y[44:])
     moved = model.coef_ - coef
     assert np.isfinite(moved).all()
-    good._state["descent"]["rule"] = None
+    good._state = replace(good._state, descent=replace(good._state.descent, rule=None))
     good.partial_fit(container(X[44:]), y[44:])
     np.testing.assert_allclose(model.coef_, good.coef_, rtol=0, atol=1e-12)
     assert np.abs(moved).max() > 0
@@ -259,7 +260,7 @@ def test_the_learning_rate_is_the_formula(estimator):
             model.partial_fit(X[rows], y[rows], **classes_of(estimator and "binary", y)) if (
                 estimator is MomentumLogisticClassifier
             ) else model.partial_fit(X[rows], y[rows])
-        record = model._state["stream"]
+        record = model._state.stream
         together = min(1, 2 * (1 - beta)) * 2 * 16 * record.smoothness
         shortest = together + 3 * record.largest_row
         eta = record.smoothness * 16 / (shortest * (1 + 500 / shortest) ** 0.6)
@@ -281,18 +282,22 @@ def test_the_loss_before_a_chunk_never_runs_away(name):
 def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     """By the root of the curvatures, and with it b, so that b + center . w stays: once."""
     from sk_momentum._estimators.checked_rows import Rows
+    from sk_momentum._estimators.problem import settings_of
+    from sk_momentum._estimators.state import last_fit
     from sk_momentum._estimators.streams.call import StreamCall
 
     X, y = problem(loss)
     X = X + np.eye(X.shape[1])[0] * 50
     model = plain(loss, **AUTO).partial_fit(container(X), y, **classes_of(loss, y))
-    before = model._state["stream"].highest.copy()
+    before = model._state.stream.highest.copy()
     louder = X.copy()
     louder[:, 0] = 50 + 3 * (X[:, 0] - 50)
     louder[:, 1] = 30 * X[:, 1]
     weights = np.ones(len(y))
     codes = y.reshape(len(y), -1) if loss in ("squared", "several_targets") else y
-    call = StreamCall(model, Rows(container(louder), codes, weights), True, None)
+    k = len(np.atleast_2d(model.coef_))
+    rows = Rows(container(louder), codes, weights, k)
+    call = StreamCall(settings_of(model), rows, model._loss(k), last_fit(model), None)
     theta = call.start.copy()
     assert call._shrink([theta])
     highest = call.objective.moments.record.highest
@@ -307,6 +312,6 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
         point[:, -1] += point[:, :-1] @ center
     np.testing.assert_allclose(theta[:, -1], call.start[:, -1], rtol=1e-10, atol=1e-10)
     again = model.partial_fit(container(louder), y)
-    call = StreamCall(again, Rows(container(louder), codes, weights), True, None)
+    call = StreamCall(settings_of(again), rows, again._loss(k), last_fit(again), None)
     # Rows that were large beside the old scales count in full by and by.
     assert call.objective.moments.shrinkage[1] > 0.5

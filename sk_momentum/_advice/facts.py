@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._core.rules.momentum import steady_state_factor
+from .._core.rules.names import RuleName
 from .rates import epochs_accelerated, limit_of, tail_rate
 
 # Where tol is None or 0 a fit is judged by the constructor's default.
@@ -62,8 +63,7 @@ class Record:
         The class, as users know it.
     settings : SimpleNamespace
         The constructor's arguments.
-    rule : str
-        "FixedMomentum", "Accelerated", "PlaneSearch" or "WorkingSet".
+    rule : RuleName
     geometry : None, "diagonal" or "full"
     status : str
     epochs, best_iter : int
@@ -84,7 +84,7 @@ class Record:
 
     estimator: str
     settings: SimpleNamespace
-    rule: str
+    rule: RuleName
     geometry: str | None
     status: str
     epochs: int
@@ -122,7 +122,7 @@ class Facts:
         self.tol = float(self.settings.tol) if self.settings.tol else REFERENCE_TOL
         self.unit = record.kept.null_norm
         # Every other rule is for full batches, and so is a start that is the optimum already.
-        self.minibatch = record.rule == "FixedMomentum" and record.kept.steps > 1
+        self.minibatch = record.rule is RuleName.FIXED and record.kept.steps > 1
         self.minibatch &= self.status != "converged"
         self._read_history(record.history)
 
@@ -156,12 +156,12 @@ class Facts:
     @property
     def fixed(self):
         """Whether the learning rate is the same in every epoch, up to its schedule."""
-        return self.record.rule in ("FixedMomentum", "Accelerated")
+        return self.record.rule in (RuleName.FIXED, RuleName.ACCELERATED)
 
     @property
     def accelerated(self):
         """Whether the momentum is Nesterov's sequence."""
-        return self.record.rule == "Accelerated"
+        return self.record.rule is RuleName.ACCELERATED
 
     @property
     def raw(self):
@@ -198,7 +198,7 @@ class Facts:
     @cached_property
     def smoothness(self):
         """L in the geometry used; None where it is not known, or no step depends on it."""
-        if self.record.rule in ("PlaneSearch", "WorkingSet"):
+        if self.record.rule in (RuleName.PLANE_SEARCH, RuleName.WORKING_SET):
             return None
         return self.record.smoothness if self.rows is None else self.rows.smoothness
 

@@ -6,6 +6,7 @@ momentum, both on "auto"; more epochs only where nothing else is left.
 
 import numpy as np
 
+from .._core.rules.names import RuleName
 from .facts import ENOUGH_EPOCHS
 from .rates import (
     damping,
@@ -50,7 +51,7 @@ def pairs(facts, keep_momentum):
     L, mu = facts.smoothness, facts.mu
     if not L or not mu or not facts.fixed:
         return
-    if facts.record.rule == "FixedMomentum" and facts.quadratic:
+    if facts.record.rule is RuleName.FIXED and facts.quadratic:
         kind = facts.settings.momentum_type
         for beta in (facts.momentum, *MOMENTA) if keep_momentum else MOMENTA:
             rate = limit_of(kind, beta, L) / 2

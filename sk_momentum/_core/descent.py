@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from .certificate import has_no_optimum, loss_of_rounding, remaining_gap
-from .history import History, Mean, Outcome
+from .history import DescentState, History, Mean, Outcome, Status
 from .rules.lazy import LazySteps, can_be_lazy, whole_rows
 from .schedules import schedule_factor
 from .stopping import PLATEAU_TIME_CONSTANTS, Stopping
@@ -53,7 +53,7 @@ def descend(
     plan : Plan
     rng : numpy RandomState, optional
         For the order of the rows in mini-batches.
-    state : dict, optional
+    state : DescentState, optional
         The state of an earlier outcome of a single candidate, to be carried on.
     validation : Objective, optional
         The validation rows: their mean loss is recorded every epoch.
@@ -107,8 +107,8 @@ class _Descent:
         if not self.full_batch and self.mean is None:
             if can_be_lazy(self.objective, self.geometry, self.rule):
                 self.lazy = LazySteps(self.objective, self.rule)
-        if self.state is not None and self.state["rule"] is not None:
-            self.rule.state = self._moved(self.state["rule"], self.state["origin"])
+        if self.state is not None and self.state.rule is not None:
+            self.rule.state = self._moved(self.state.rule, self.state.origin)
         self._evaluate()
         self.stopping = self._stopping_rules(n)
 
@@ -126,10 +126,10 @@ class _Descent:
         self.F, self.G = self.objective.evaluate(self.point, local)
 
     def _resume_iterate(self, state):
-        self.epochs_before = state["epochs"]
-        if self.plan.average and state["iterate"] is not None:
-            self.mean.count = state["averaged"]
-            self.theta = state["iterate"][None].copy()
+        self.epochs_before = state.epochs
+        if self.plan.average and state.iterate is not None:
+            self.mean.count = state.averaged
+            self.theta = state.iterate[None].copy()
 
     def _moved(self, arrays, before):
         """A rule's state, with the candidate axis, about the origin of these rows.
@@ -174,9 +174,9 @@ class _Descent:
         )
         if self.state is not None:
             # Counts go on only where the last call was interrupted: on the same loss.
-            if self.state["status"] == "max_iter":
-                same = self.state["loss"] == self.F[0]
-                carried = {k: v[None] for k, v in self.state["stopping"].items()}
+            if self.state.status == Status.MAX_ITER:
+                same = self.state.loss == self.F[0]
+                carried = {k: v[None] for k, v in self.state.stopping.items()}
                 stopping.resume(carried, counts=same)
         return stopping
 
@@ -197,7 +197,9 @@ class _Descent:
             used = rate if self.rule.learning_rate is None else self.rule.learning_rate
             self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)
         if len(self.active):
-            self._finish(np.full(len(self.active), "max_iter", dtype=object), self.plan.max_iter)
+            self._finish(
+                np.full(len(self.active), Status.MAX_ITER, dtype=object), self.plan.max_iter
+            )
         return self.outcomes
 
     def _factor(self, epoch_of_call):
@@ -257,7 +259,7 @@ class _Descent:
         if self.plan.tol > 0 and self.full_batch:
             self._verify(status, norm)
         if self.observer and self.observer.end(epoch, facts, self.objective.released(point)):
-            status[status == None] = "stopped"  # noqa: E711 - elementwise on an object array
+            status[status == None] = Status.STOPPED  # noqa: E711 - elementwise on an object array
         if any(status):
             self._finish(status, epoch)
 
@@ -267,13 +269,13 @@ class _Descent:
         if still.any():
             still &= status == None  # noqa: E711 - elementwise on an object array
             rounding = self.geometry.rounding(self.point, self.F)
-            status[still & (norm <= BESIDE_ROUNDING * rounding)] = "stalled"
+            status[still & (norm <= BESIDE_ROUNDING * rounding)] = Status.STALLED
         if not any(status):
             return
-        claimed = status == "converged"
+        claimed = status == Status.CONVERGED
         if claimed.any():
             self._verify_claims(status, norm, claimed)
-        ended = status == "stalled"
+        ended = status == Status.STALLED
         if ended.any():
             W = self.objective.coefficients(self.point)
             self.column[self.active] = self.geometry.steepest_column(self.G, W)
@@ -304,26 +306,26 @@ class _Descent:
                 self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))
                 exhausted = np.broadcast_to(self.rule.exhausted, refused.shape)
                 status[refused] = None
-                status[refused & exhausted] = "stalled"
+                status[refused & exhausted] = Status.STALLED
         if self.objective.rounds:
             lost = loss_of_rounding(self.objective, self.geometry, self.point, self.G)
             coarse = lost > max(self.plan.tol, SMALLEST_SHARE) * gained + EPS * np.abs(self.F)
-            coarse &= status == "converged"
+            coarse &= status == Status.CONVERGED
             if coarse.any():
                 self.reason[self.active[coarse]] = "dtype"
-                status[coarse] = "stalled"
+                status[coarse] = Status.STALLED
                 # What is given back is what is told of.
                 self.theta[coarse] = self._rounded()[coarse]
                 self.F[coarse] = self.objective.value(self.theta)[coarse]
                 self.history.amend(self.active[coarse], loss=self.F[coarse])
-        claimed = status == "converged"
+        claimed = status == Status.CONVERGED
         if claimed.any():
             local = self.rule.local if self.mean is None else None
             unbounded = claimed & has_no_optimum(
                 self.objective, self.geometry, self.point, self.G, local
             )
             self.reason[self.active[unbounded]] = "separable"
-            status[unbounded] = "stalled"
+            status[unbounded] = Status.STALLED
 
     def _rounded(self):
         """The iterate as its dtype holds it."""
@@ -343,36 +345,37 @@ class _Descent:
     def _finish(self, status, epoch):
         """Write the outcomes of the candidates with a status and keep the others."""
         for i in np.flatnonzero(status.astype(bool)):
-            candidate = self.active[i]
-            gives_back_best = self.plan.early_stopping or status[i] in ("diverged", "plateau")
+            candidate, ended = self.active[i], Status(status[i])
+            gives_back_best = self.plan.early_stopping or ended.gives_back_best
             best_iter = int(self.best_iter[i]) if gives_back_best else epoch
             theta = self.best[i] if gives_back_best else self.point[i]
             self.outcomes[candidate] = Outcome(
                 theta=self.objective.released(theta),
-                status=status[i],
+                status=ended,
                 n_iter=epoch,
                 best_iter=best_iter,
                 history=self.history.of(candidate),
-                reason=self.reason[candidate] if status[i] == "stalled" else None,
-                column=int(self.column[candidate]) if status[i] == "stalled" else None,
-                state=self._state_of(i, epoch, status[i], theta, at_last=best_iter == epoch),
+                reason=self.reason[candidate] if ended is Status.STALLED else None,
+                column=int(self.column[candidate]) if ended is Status.STALLED else None,
+                state=self._state_of(i, epoch, ended, theta, at_last=best_iter == epoch),
                 null_norm=float(self.stopping.null_norm[i]),
             )
         self._keep(~status.astype(bool))
 
     def _state_of(self, i, epoch, status, point, *, at_last):
-        """What carries the candidate on; None in `rule` where an earlier epoch was given back."""
-        return {
-            "point": point.copy() if self.objective.rounds else None,
-            "origin": self.objective.origin,
-            "epochs": self.epochs_before + epoch,
-            "status": status,
-            "loss": self.F[i],
-            "rule": {k: v[i].copy() for k, v in self.rule.state.items()} if at_last else None,
-            "stopping": {k: v[i].copy() for k, v in self.stopping.state.items()},
-            "iterate": self.theta[i].copy() if self.mean is not None and at_last else None,
-            "averaged": self.mean.count if self.mean is not None and at_last else 0,
-        }
+        """What carries the candidate on."""
+        averages = self.mean is not None and at_last
+        return DescentState(
+            origin=self.objective.origin,
+            epochs=self.epochs_before + epoch,
+            status=status,
+            loss=float(self.F[i]),
+            stopping={k: v[i].copy() for k, v in self.stopping.state.items()},
+            rule={k: v[i].copy() for k, v in self.rule.state.items()} if at_last else None,
+            point=point.copy() if self.objective.rounds else None,
+            iterate=self.theta[i].copy() if averages else None,
+            averaged=self.mean.count if averages else 0,
+        )
 
     def _keep(self, kept):
         if kept.all():

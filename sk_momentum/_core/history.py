@@ -1,8 +1,26 @@
-"""What a descent is asked to do, and what becomes of it: plan, history, outcome."""
+"""What a descent is asked to do, and what becomes of it: plan, history, state, outcome."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
+
+
+class Status(StrEnum):
+    """Why a descent ended."""
+
+    CONVERGED = "converged"  # certified by the gradient
+    PLATEAU = "plateau"  # F, or its noise, no longer falls
+    EARLY_STOPPED = "early_stopped"  # the validation loss no longer falls
+    MAX_ITER = "max_iter"
+    STALLED = "stalled"  # `Outcome.reason` says why
+    STOPPED = "stopped"  # an observer asked
+    DIVERGED = "diverged"
+
+    @property
+    def gives_back_best(self):
+        """Whether the coefficients given back are those of the lowest loss, not the last ones."""
+        return self in (Status.DIVERGED, Status.PLATEAU)
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,45 @@ class Plan:
     gradient_norms: bool = True
 
 
+@dataclass(frozen=True)
+class DescentState:
+    """What carries a descent of one candidate on; its arrays are nobody else's.
+
+    Attributes
+    ----------
+    origin : Origin
+        What the arrays are about.
+    epochs : int
+        Of this descent and those that it went on from.
+    status : Status
+    loss : float
+        F where it ended.
+    stopping : dict of ndarray
+        `Stopping.state` of the candidate.
+    rule : dict of ndarray or None
+        The state of the rule; None where an earlier epoch was given back.
+    point : ndarray of shape (k, p) or None
+        The coefficients before they were rounded to their dtype; None where they were not.
+    iterate : ndarray of shape (k, p) or None
+        The iterate whose mean the coefficients are; None without a mean, or like `rule`.
+    averaged : int
+        Iterates in that mean.
+    version : int
+        Of this layout.
+    """
+
+    origin: object
+    epochs: int
+    status: Status
+    loss: float
+    stopping: dict
+    rule: dict | None = None
+    point: np.ndarray | None = None
+    iterate: np.ndarray | None = None
+    averaged: int = 0
+    version: int = 1
+
+
 @dataclass
 class Outcome:
     """What became of one candidate.
@@ -51,11 +108,10 @@ class Outcome:
     ----------
     theta : ndarray of shape (k, p)
         The coefficients given back: those of epoch `best_iter`.
-    status : str
+    status : Status
     n_iter, best_iter : int
     history : dict of ndarray of shape (n_iter + 1,)
-    state : dict
-        What resuming needs: arrays without the candidate axis, and the epoch count.
+    state : DescentState
     reason : {"rounding", "dtype", "separable"} or None
         Why a descent stalled: the gradient is nothing but rounding; the dtype of the coefficients
         cannot hold the optimum; there is none.
@@ -66,11 +122,11 @@ class Outcome:
     """
 
     theta: np.ndarray
-    status: str
+    status: Status
     n_iter: int
     best_iter: int
     history: dict
-    state: dict
+    state: DescentState
     reason: str | None = None
     column: int | None = None
     null_norm: float = np.nan

@@ -7,6 +7,7 @@ improvement and a rising loss never convergence.
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .history import Status
 from .schedules import ADAPTIVE_DIVISOR, ADAPTIVE_END
 
 # What F may lie above the null model's by and still be level with it.
@@ -154,23 +155,23 @@ class Stopping:
                 stalled = self.factor < ADAPTIVE_END
             # With early stopping the validation loss decides, as in scikit-learn's SGD and MLP.
             if self.tol > 0 and not self.early_stopping and stalled.any():
-                status[stalled] = "plateau"
+                status[stalled] = Status.PLATEAU
         if counts and self.early_stopping:
             stalled = self.validation.update(validation_loss) >= self.n_iter_no_change
             if self.tol > 0 and stalled.any():
-                status[stalled] = "early_stopped"
+                status[stalled] = Status.EARLY_STOPPED
         if self.tol > 0 and (self.full_batch or (start and not self.counted_start)):
             small = gradient_norm <= self.gradient_limit(F)
             ended = small | exhausted
             if ended.any():
-                status[ended & exhausted] = "stalled"
+                status[ended & exhausted] = Status.STALLED
                 within = gradient_norm <= self.tightened * self.tol * self.null_norm
                 # Rounding aside nothing above the null model is an optimum.
                 level = F <= self.null_loss * (1 + ROUNDING)
-                status[ended & level & (small | within)] = "converged"
+                status[ended & level & (small | within)] = Status.CONVERGED
         sound = np.abs(F) <= self.limit
         if not sound.all():
-            status[~sound] = "diverged"
+            status[~sound] = Status.DIVERGED
         return status
 
     def gradient_limit(self, F):

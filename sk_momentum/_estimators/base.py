@@ -11,16 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._callbacks import CallbackSupportMixin, FitTasks, Observers, Printer, watched
 from .._compat import fit_context
-from .._core.history import Plan
-from .._core.knobs import choose_preconditioner, make_rule
-from .._core.penalties import ElasticNet
-from .._core.quadratic import make_objective
 from .._core.rows.make import make_design
-from .._core.rows.memory import MemoryRows
-from .._core.rows.origin import Origin
 from .package import PackageMixin
 from .parameters import CONSTRAINTS, check_each, check_together
+from .problem import settings_of
 from .record import kept_of, known_smoothness, warn_of, warn_of_stream
+from .state import from_plain, last_fit, to_plain
 from .streams.call import stream_call
 from .streams.verdict import what_went_wrong
 from .training import fit_together
@@ -30,11 +26,15 @@ from .validation import NoWeight, all_or_nothing, validate_rows, validate_table
 class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     """Gradient descent with momentum on a linear model.
 
-    Subclasses say what the targets are: `_encode_targets`, `_loss`, `_n_outputs`; and how the
-    coefficients are laid out: `_set_coefficients`.
+    Subclasses say what the targets are: `_check_targets`, `_encode_targets`, `_stratify`,
+    `_n_outputs`, `_loss`; and how the coefficients are laid out: `_set_coefficients`.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    # What validation finds out about the data: candidates fitted on the same rows share it.
+    _found_in_data = ("n_features_in_", "feature_names_in_")
+    # A FitState once it is fitted, here or by partial_fit.
+    _state = None
 
     def __init__(
         self,
@@ -153,12 +153,18 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         except NoWeight:
             # A batch that says nothing changes nothing.
             return self
-        call = stream_call(self, rows, resume=resume, started=started)
-        state = self._state if resume else {}
+        call = stream_call(
+            settings_of(self),
+            rows,
+            self._loss(rows.n_outputs),
+            last=last_fit(self),
+            started=started,
+            verbose=self.verbose,
+        )
         kept = kept_of(call.outcome, call.objective, call.batch_size, alpha=self.alpha)
-        carried = state | call.carried(state, len(rows.y)) | {"kept": kept}
+        state = call.state_after(kept)
         self._set_fitted(
-            call.outcome, call.geometry.name, call.learning_rate, call.momentum, carried
+            call.outcome, call.geometry.name, call.learning_rate, call.momentum, state
         )
         happened = what_went_wrong(call)
         if happened:
@@ -168,124 +174,14 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _stratify(self, y):
         return None
 
-    # ------------------------------------------------------------------- build
-
-    def _objective(self, rows, epochs=0, alphas=None, origin=None):
-        # By the largest first: the sum of large weights may overflow.
-        weights = rows.weights / rows.weights.max()
-        weights /= weights.sum()
-        k = self._n_outputs(rows.y)
-        dtype = rows.X.dtype
-        loss = self._loss(k)
-        Y = loss.encode(rows.y, k)
-        if origin is None and self.fit_intercept:
-            targets = Y if loss.is_quadratic else np.zeros((k, 1))
-            origin = Origin.among(rows.X, targets)
-        elif origin is None:
-            origin = Origin.zero(rows.X.shape[1], k)
-        if origin.targets.any():
-            Y = Y - origin.targets[:, None]
-        return make_objective(
-            rows=MemoryRows(
-                design=make_design(rows.X, origin.rows),
-                Y=Y.astype(dtype, copy=False),
-                s=weights.astype(dtype, copy=False),
-                loss=loss,
-                origin=origin,
-            ),
-            epochs=epochs,
-            penalty=ElasticNet([self.alpha] if alphas is None else alphas, self.l1_ratio, dtype),
-            fit_intercept=bool(self.fit_intercept),
-        )
-
-    def _batch_size(self, objective):
-        """None where a batch would hold all rows."""
-        if self.batch_size is None or self.batch_size >= objective.rows.n_rows:
-            return None
-        return int(self.batch_size)
-
-    def _rows_of_a_batch(self, objective):
-        return self._batch_size(objective) or objective.rows.n_rows
-
-    def _rule(self, geometry, *, minibatch, candidates=None):
-        candidates = [self] if candidates is None else candidates
-        return make_rule(
-            geometry,
-            learning_rate=[candidate.learning_rate for candidate in candidates],
-            momentum=[candidate.momentum for candidate in candidates],
-            momentum_type=self.momentum_type,
-            minibatch=minibatch,
-            batch_size=self._rows_of_a_batch(geometry.objective),
-        )
-
-    def _streamed_preconditioner(self):
-        """The geometry of partial_fit."""
-        numeric = self.preconditioner == "auto" and self.learning_rate != "auto"
-        return None if self.preconditioner is None or numeric else "diagonal"
-
-    def _preconditioner_name(self, objective):
-        if self.preconditioner != "auto":
-            return self.preconditioner
-        if self.learning_rate != "auto":
-            return None
-        return choose_preconditioner(objective, full_batch=self._batch_size(objective) is None)
-
-    def _plan(self, objective):
-        return Plan(
-            max_iter=int(self.max_iter),
-            tol=0.0 if self.tol is None else float(self.tol),
-            n_iter_no_change=int(self.n_iter_no_change),
-            batch_size=self._batch_size(objective),
-            schedule=self.schedule,
-            average=bool(self.average),
-            early_stopping=bool(self.early_stopping),
-            shuffle=bool(self.shuffle),
-        )
-
-    def _start(self, objective, geometry, resume, n_candidates=1):
-        if not resume:
-            m = n_candidates
-            return objective.null_model(m) if geometry.starts_at_null else objective.zeros(m)
-        theta = np.zeros_like(objective.zeros(1))
-        coefficients = objective.coefficients(theta)[0]
-        coefficients[...] = self._carried_coefficients(coefficients.shape)
-        if self.fit_intercept:
-            theta[0, :, -1] = self.intercept_
-        exact = self._state["descent"]["point"] if hasattr(self, "_state") else None
-        if exact is not None and exact.shape == theta[0].shape:
-            # The iterate itself, where the attributes are still what it was rounded to.
-            if np.array_equal(objective.released(exact[None]), theta):
-                return exact[None].copy()
-        theta = objective.taken(theta)
-        return geometry.reachable(theta)
-
-    def _carried_coefficients(self, shape):
-        """`coef_` of shape (n_outputs, n_features); the array itself where it is float64."""
-        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        coef = np.atleast_2d(coef)
-        if coef.shape != shape:
-            raise ValueError(
-                f"y has {shape[0]} outputs, but the model being continued has "
-                f"{coef.shape[0]}; fit with warm_start=False to start anew."
-            )
-        return coef.astype(np.float64, copy=False)
-
-    def _resumable(self, rule, geometry):
-        """The state of the last call; without the rule's where that was of another kind."""
-        state = getattr(self, "_state", None)
-        if state is None:
-            return None
-        if state["kind"] == self._kind(rule, geometry):
-            return state["descent"]
-        return {**state["descent"], "rule": None, "iterate": None}
-
-    def _kind(self, rule, geometry):
-        """What gives a velocity its meaning."""
-        return type(rule).__name__, self.momentum_type, geometry.name, bool(self.fit_intercept)
-
     # ------------------------------------------------------------------ unpack
 
-    def _set_fitted(self, outcome, geometry, learning_rate, momentum, carried):
+    def _take_found(self, other):
+        """Take over what another estimator's validation has found out about the data."""
+        found = vars(other)
+        vars(self).update({name: found[name] for name in self._found_in_data if name in found})
+
+    def _set_fitted(self, outcome, geometry, learning_rate, momentum, state):
         self._lay_out(outcome.theta)
         history = outcome.history
         self.history_ = history
@@ -296,13 +192,13 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
             del self.validation_loss_history_
         self.n_iter_ = outcome.n_iter
         self.best_iter_ = outcome.best_iter
-        self.status_ = outcome.status
+        self.status_ = outcome.status.value
         ran = outcome.n_iter > 0
         self.learning_rate_ = float(history["learning_rate"][-1] if ran else learning_rate)
         self.momentum_ = float(history["momentum"][-1] if ran else momentum)
         self.preconditioner_ = geometry
         self.smoothness_ = np.nan
-        self._state = {**carried, "descent": outcome.state}
+        self._state = state
 
     def _lay_out(self, theta):
         """Set `coef_` and `intercept_` from coefficients of shape (k, p)."""
@@ -323,7 +219,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def stream_history_(self):
         """One row a call of `partial_fit`: a dict of equally long arrays."""
-        history = getattr(self, "_state", {}).get("history")
+        history = None if self._state is None else self._state.history
         if history is None:
             raise AttributeError(
                 f"{type(self).__name__} has no stream_history_: it is of partial_fit; fit keeps "
@@ -350,7 +246,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def _far_from_zero(self):
         """Whether the rows fitted on had columns far from 0 beside their spread."""
-        return hasattr(self, "_state") and bool(self._state["descent"]["origin"].rows.any())
+        return self._state is not None and bool(self._state.descent.origin.rows.any())
 
     def sparsify(self):
         """Turn `coef_` into a CSR matrix of shape (n_outputs, n_features).
@@ -379,6 +275,18 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if sparse.issparse(self.coef_):
             self._set_coefficients(self.coef_.toarray(), np.atleast_1d(self.intercept_))
         return self
+
+    def __getstate__(self):
+        values = super().__getstate__()
+        if values.get("_state") is not None:
+            values["_state"] = to_plain(values["_state"])
+        return values
+
+    def __setstate__(self, values):
+        values = dict(values)
+        if values.get("_state") is not None:
+            values["_state"] = from_plain(values["_state"])
+        super().__setstate__(values)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,6 +1,6 @@
 """Rows that have passed all checks, and the part of them held out for validation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -8,15 +8,27 @@ from sklearn.model_selection import train_test_split
 
 @dataclass
 class Rows:
-    """Rows ready for training: X, encoded targets (n_rows, ...), weights > 0."""
+    """Rows ready for training.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,) or (n_rows, n_targets)
+        Encoded targets.
+    weights : ndarray of shape (n_rows,)
+        All > 0.
+    n_outputs : int
+        Raw predictions a row that a model of these targets makes; 0 before they are encoded.
+    """
 
     X: object
     y: np.ndarray
     weights: np.ndarray
+    n_outputs: int = 0
 
     def take(self, index):
         """The rows ``index``."""
-        return Rows(self.X[index], self.y[index], self.weights[index])
+        return replace(self, X=self.X[index], y=self.y[index], weights=self.weights[index])
 
     def of_positive_weight(self):
         """Without the rows of weight 0; the same object where there are none."""

@@ -61,6 +61,8 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
     0.51
     """
 
+    _found_in_data = (*BaseMomentum._found_in_data, "_n_targets")
+
     @available_if(can_stream)
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing

@@ -74,6 +74,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         **BaseMomentum._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
+    _found_in_data = (*BaseMomentum._found_in_data, "classes_", "_class_factors")
 
     def __init__(
         self,

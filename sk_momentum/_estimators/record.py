@@ -10,10 +10,9 @@ from .._advice.facts import Facts, Kept, Record
 from .._advice.rows import RowFacts
 from .._advice.warning import is_due, stream_warning_of, warning_of
 from .._core.quadratic import QuadraticObjective
-from .._core.rules.momentum import Accelerated
-from .._core.rules.plane_search import PlaneSearch
-from .._core.rules.working_set import WorkingSet
+from .._core.rules.names import RuleName
 from .._core.stopping import DivergenceWarning
+from .state import known_state
 
 # A Gram matrix of so many multiplications is cheap (a millisecond); or one, or the products of
 # Lanczos' method, of at most this share of the fit's epochs.
@@ -31,12 +30,12 @@ def record_of(model):
     -------
     Record
     """
-    state = model._state
+    state = known_state(model)
     n_outputs = model.coef_.shape[0] if model.coef_.ndim == 2 else 1
     return Record(
         estimator=type(model).__name__,
         settings=SimpleNamespace(**model.get_params(deep=False)),
-        rule=state["kind"][0],
+        rule=state.meaning.rule,
         geometry=model.preconditioner_,
         status=model.status_,
         epochs=int(model.n_iter_),
@@ -45,8 +44,8 @@ def record_of(model):
         learning_rate=model.learning_rate_,
         momentum=model.momentum_,
         smoothness=None if np.isnan(model.smoothness_) else model.smoothness_,
-        streams="history" in state,
-        kept=state["kept"],
+        streams=state.history is not None,
+        kept=state.kept,
         loss=model._loss(n_outputs),
         n_features=model.n_features_in_,
         dtype=model.coef_.dtype,
@@ -93,13 +92,13 @@ def known_smoothness(training, *, numeric):
     learning rate on the columns as they come does not need it.  Rules that find the step
     themselves have none.
     """
-    geometry, rule = training.geometry, training.rule
-    if isinstance(rule, PlaneSearch | WorkingSet):
+    geometry, rule = training.problem.geometry, training.problem.rule
+    if rule.name in (RuleName.PLANE_SEARCH, RuleName.WORKING_SET):
         return np.nan
-    known = geometry.name is not None or not numeric or isinstance(rule, Accelerated)
+    known = geometry.name is not None or not numeric or rule.name is RuleName.ACCELERATED
     if not known and not is_cheap(geometry.objective, training.outcomes[0].n_iter):
         return np.nan
-    return float(geometry.expected_smoothness(training.batch_size)[0])
+    return float(geometry.expected_smoothness(training.problem.batch_size)[0])
 
 
 def is_cheap(objective, n_iter):
@@ -116,12 +115,12 @@ def warn_of(model, training):
     """Warn, once, if the outcome of an estimator's own `Training` calls for it."""
     if not is_due(
         model.status_,
-        separable=model._state["kept"].separable,
+        separable=model._state.kept.separable,
         tol=model.tol,
         gave_back_start=model.best_iter_ == 0 and not training.resumed,
     ):
         return
-    rows = RowFacts(training.geometry, training.batch_size)
+    rows = RowFacts(training.problem.geometry, training.problem.batch_size)
     message, category = warning_of(Facts(record_of(model), rows))
     # warn_of <- fit <- all_or_nothing <- fit_context <- the caller
     warnings.warn(message, category, stacklevel=5)

@@ -6,18 +6,17 @@ Of estimators that differ in learning_rate, momentum and alpha only; the first o
 import time
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from .._callbacks import OWN
 from .._core.descent import descend
-from .._core.knobs import make_geometry
 from .._core.threads import one_blas_thread
 from .checked_rows import hold_out
 from .parameters import check_together
+from .problem import Problem, objective_of, plan_of, problem_of, settings_of, start_from, start_of
 from .record import kept_of
+from .state import FitState, known_state, last_fit, meaning_of
 from .validation import split_rows, validate_rows
 
 
@@ -27,62 +26,13 @@ class Training(NamedTuple):
     Attributes
     ----------
     outcomes : list of Outcome
-    geometry : geometry of `_preconditioner`
-    rule : rule of `_momentum`
-    batch_size : int
-        The rows of a batch.
+    problem : Problem
     resumed : bool
     """
 
     outcomes: list
-    geometry: object
-    rule: object
-    batch_size: int
+    problem: Problem
     resumed: bool
-
-
-class Prepared(NamedTuple):
-    """All that a descent needs but a start.
-
-    Attributes
-    ----------
-    objective : Objective
-    geometry : geometry of `_preconditioner`
-    rule : rule of `_momentum`
-    learning_rate : ndarray of shape (m,)
-    batch_size : int
-        The rows of a batch.
-    """
-
-    objective: object
-    geometry: object
-    rule: object
-    learning_rate: np.ndarray
-    batch_size: int
-
-
-def both_auto(estimator):
-    """Whether both knobs are left to us."""
-    return estimator.learning_rate == "auto" and estimator.momentum == "auto"
-
-
-def assemble(estimators, rows, moments=None):
-    """The objective, the geometry and the rule of estimators on rows, as `fit_together` has them.
-
-    Returns
-    -------
-    Prepared
-    """
-    self = estimators[0]
-    objective = self._objective(rows, self.max_iter, [each.alpha for each in estimators])
-    if moments is not None:
-        objective.moments = moments(objective)
-    minibatch = self._batch_size(objective) is not None
-    searches = both_auto(self) and not minibatch
-    check_together(self, searches=searches)
-    geometry = make_geometry(self._preconditioner_name(objective), objective, both_auto=searches)
-    rule, learning_rate = self._rule(geometry, minibatch=minibatch, candidates=estimators)
-    return Prepared(objective, geometry, rule, learning_rate, self._rows_of_a_batch(objective))
 
 
 def prepare(estimators, X, y, sample_weight=None):
@@ -92,10 +42,13 @@ def prepare(estimators, X, y, sample_weight=None):
 
     Returns
     -------
-    Prepared
+    Problem
     """
-    rows = validate_rows(estimators[0], X, y, sample_weight, reset=True, new_targets=True)
-    return assemble(estimators, rows)
+    first = estimators[0]
+    rows = validate_rows(first, X, y, sample_weight, reset=True, new_targets=True)
+    return problem_of(
+        [settings_of(each) for each in estimators], rows, first._loss(rows.n_outputs)
+    )
 
 
 def prepare_again(model, X, y, sample_weight=None):
@@ -103,20 +56,21 @@ def prepare_again(model, X, y, sample_weight=None):
 
     Returns
     -------
-    Prepared
+    Problem
     """
     model = copy(model)
     # Rows that a warm start went on with may lack some of the classes.
     new = not model.warm_start
     rows = validate_rows(model, X, y, sample_weight, reset=False, new_targets=new)
-    if model._state["kept"].held_out:
+    state = known_state(model)
+    if state.kept.held_out:
         rows, _ = hold_out(
             rows,
             fraction=model.validation_fraction,
-            seed=model._state["random"]["split_seed"],
+            seed=state.draws.split_seed,
             stratify=model._stratify(rows.y),
         )
-    return assemble([model], rows)
+    return problem_of([settings_of(model)], rows, model._loss(rows.n_outputs))
 
 
 def fit_together(
@@ -151,52 +105,75 @@ def fit_together(
     Training
     """
     started = time.perf_counter()
-    self = estimators[0]
-    resume = self.warm_start and hasattr(self, "coef_")
-    check_together(self, searches=both_auto(self) and self.batch_size is None)
-    rows = validate_rows(self, X, y, sample_weight, reset=not resume, new_targets=not resume)
-    rows, held_out, random = split_rows(self, rows, X_val, y_val, sample_weight_val, resume)
-    objective, geometry, rule, learning_rate, batch_size = assemble(estimators, rows, moments)
-    momentum = rule.momentum
+    first, candidates = estimators[0], [settings_of(each) for each in estimators]
+    settings = candidates[0]
+    last = last_fit(first) if first.warm_start else None
+    state = None if last is None else last.state
+    new = last is None
+    check_together(settings, searches=settings.both_auto and settings.batch_size is None)
+    rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
+    rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
+    loss = first._loss(rows.n_outputs)
+    problem = problem_of(candidates, rows, loss, moments)
+    meaning = meaning_of(settings, problem.rule, problem.geometry)
+    # Candidates that are done leave the rule.
+    momentum, origin = problem.rule.momentum, problem.objective.origin
+    outcomes = run(
+        problem,
+        plan=plan_of(settings, len(rows.y), gradient_norms=gradient_norms),
+        last=last,
+        state=None if state is None else state.descent_for(meaning),
+        rng=draws.rng,
+        validation=held_out and objective_of(settings, held_out, loss, origin=origin),
+        started=started,
+        observer=observer,
+    )
+    held_out_of_these = held_out is not None and X_val is None
+    for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
+        kept = kept_of(
+            outcome,
+            problem.objective,
+            problem.batch_size,
+            alpha=each.alpha,
+            held_out=held_out_of_these,
+        )
+        left = FitState(outcome.state, kept, meaning, draws, n_rows=len(rows.y))
+        each._take_found(first)
+        each._set_fitted(
+            outcome, problem.geometry.name, problem.learning_rate[i], momentum[i], left
+        )
+    return Training(outcomes, problem, last is not None)
+
+
+def run(problem, *, plan, last, state, rng, validation, started, observer):
+    """Outcomes of a descent from where the `LastFit` ended, or from the start of one.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not finite where the descent starts.
+    """
     # Products of a few hundred rows gain nothing from threads, and lose much when these wait for a
     # busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s beside
     # another process.
-    threads = one_blas_thread() if batch_size < objective.rows.n_rows else nullcontext()
+    threads = nullcontext() if plan.batch_size is None else one_blas_thread()
     with threads:
         outcomes = descend(
-            objective=objective,
-            geometry=geometry,
-            rule=rule,
-            theta=self._start(objective, geometry, resume, len(estimators)),
-            learning_rate=learning_rate,
-            plan=replace(self._plan(objective), gradient_norms=gradient_norms),
-            rng=random["rng"],
-            state=self._resumable(rule, geometry) if resume else None,
-            validation=(
-                None if held_out is None else self._objective(held_out, origin=objective.origin)
-            ),
+            objective=problem.objective,
+            geometry=problem.geometry,
+            rule=problem.rule,
+            theta=start_of(problem) if last is None else start_from(problem, last),
+            learning_rate=problem.learning_rate,
+            plan=plan,
+            rng=rng,
+            state=state,
+            validation=validation,
             started=started,
             observer=observer,
         )
     if not np.isfinite(outcomes[0].history["loss"][0]):
         raise ValueError(
             "The loss is not finite where the descent starts: y (or X) has values too large "
-            f"to square in {objective.rows.dtype.name}; scale them."
+            f"to square in {problem.objective.rows.dtype.name}; scale them."
         )
-    n_rows = objective.rows.n_rows
-    carried = {"random": random, "kind": self._kind(rule, geometry), "n_rows": n_rows}
-    held_out_of_these = held_out is not None and X_val is None
-    # What validation has found out about the data.
-    found = {
-        name: value
-        for name, value in vars(self).items()
-        if (name.startswith("_") or name.endswith("_")) and name not in OWN
-    }
-    for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
-        vars(each).update(found)
-        kept = kept_of(
-            outcome, objective, batch_size, alpha=each.alpha, held_out=held_out_of_these
-        )
-        own = {**carried, "kept": kept}
-        each._set_fitted(outcome, geometry.name, learning_rate[i], momentum[i], own)
-    return Training(outcomes, geometry, rule, batch_size, resume)
+    return outcomes

@@ -14,6 +14,7 @@ from .._compat import check_feature_names, check_n_features, num_samples
 from .._wording import naming, worded
 from .checked_rows import Rows, hold_out
 from .columns import check_numbers, holds_dates, reads_as_number
+from .state import Draws
 
 
 def quiet():
@@ -82,7 +83,7 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
             f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
             f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
         )
-    return Rows(rows.X, y, weights).of_positive_weight()
+    return Rows(rows.X, y, weights, estimator._n_outputs(y)).of_positive_weight()
 
 
 def validate_table(estimator, X, *, reset, name="X", order=None):
@@ -215,16 +216,15 @@ def check_search(final, X, y, sample_weight):
     return X, y
 
 
-def split_rows(estimator, rows, X_val, y_val, sample_weight_val, resume):
-    """Training rows, validation rows or None, and the random state carried on."""
-    carried = getattr(estimator, "_state", None) if resume else None
-    random = deepcopy(carried and carried.get("random"))
-    if random is None or random["rng"] is None:
+def split_rows(estimator, rows, X_val, y_val, sample_weight_val, state):
+    """Training rows, validation rows or None, and the `Draws` of a `FitState` carried on."""
+    draws = Draws() if state is None else deepcopy(state.draws)
+    if draws.rng is None:
         # Of our own, seeded once: what others draw between two calls changes nothing.
-        random = {"split_seed": None, "rng": None}
+        draws = Draws()
         if estimator.early_stopping or estimator.batch_size is not None:
             seeds = check_random_state(estimator.random_state).randint(2**31 - 1, size=2)
-            random = {"split_seed": int(seeds[0]), "rng": np.random.RandomState(seeds[1])}
+            draws = Draws(int(seeds[0]), np.random.RandomState(seeds[1]))
     if X_val is not None:
         if y_val is None:
             raise ValueError("X_val was given without y_val; give both or neither.")
@@ -237,16 +237,16 @@ def split_rows(estimator, rows, X_val, y_val, sample_weight_val, resume):
             new_targets=False,
             names=VALIDATION,
         )
-        return rows, held_out, random
+        return rows, held_out, draws
     if y_val is not None or sample_weight_val is not None:
         given = "sample_weight_val" if y_val is None else "y_val"
         raise ValueError(f"{given} was given without X_val; give X_val and y_val, or neither.")
     if not estimator.early_stopping:
-        return rows, None, random
+        return rows, None, draws
     train, test = hold_out(
         rows,
         fraction=estimator.validation_fraction,
-        seed=random["split_seed"],
+        seed=draws.split_seed,
         stratify=estimator._stratify(rows.y),
     )
-    return train, test, random
+    return train, test, draws

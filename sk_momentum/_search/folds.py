@@ -18,6 +18,7 @@ from .._compat import (
     safe_split,
     score,
 )
+from .._core.history import Status
 from .._core.quadratic import QuadraticObjective
 from .._core.rows.make import make_design
 from .._core.rows.moments import MergedMoments
@@ -269,11 +270,11 @@ def score_group(finals, outcomes, errors, rows, *, scorer, train_scores, error_s
             if train_scores:
                 fit["train_scores"] = rows.scores(final, scorer, error_score, of_train=True)
             fit |= {
-                "status": outcome.status,
+                "status": outcome.status.value,
                 "n_iter": outcome.n_iter,
                 "loss": outcome.history["loss"],
                 "validation_loss": outcome.history.get("validation_loss", np.array([])),
-                "counts": outcome.status == "diverged" or bool(final.tol),
+                "counts": outcome.status is Status.DIVERGED or bool(final.tol),
             }
         else:
             fit["test_scores"] = failed_scores(scorer, error_score)

@@ -3,21 +3,23 @@
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from traceback import format_exc
 
 from sklearn.base import clone
 
+from .._estimators.parameters import check_each
 from .pipelines import last_step
 
 # Candidates may differ in these and still descend together.
 TOGETHER = ("learning_rate", "momentum", "alpha")
 
 
-def searched_step(estimator):
+def searched_step(estimator, *, user="A search of this package"):
     """The last step that a search varies, and its prefix in parameter names."""
     return last_step(
         estimator,
-        user="MomentumGridSearchCV",
+        user=user,
         instead="; use sklearn.model_selection.GridSearchCV for it",
     )
 
@@ -68,8 +70,17 @@ def set_knobs(final, knobs):
     return final
 
 
-def group_candidates(estimator, candidates, error_score):
+def group_candidates(estimator, candidates, error_score, *, user):
     """Settings of the earlier steps, each a list of groups of candidates that descend together.
+
+    Parameters
+    ----------
+    estimator : BaseMomentum or Pipeline
+    candidates : list of dict
+    error_score : "raise" or numeric
+        Whether a candidate with invalid parameters is an error at once.
+    user : str
+        The search, for the error where a candidate's last step is not of this package.
 
     Returns
     -------
@@ -77,15 +88,15 @@ def group_candidates(estimator, candidates, error_score):
         Without earlier steps every group is a setting of its own, for `n_jobs` to spread.
     """
     models, settings = {}, defaultdict(dict)
+    prefix = searched_step(estimator, user=user)[1]
     for i, parameters in enumerate(candidates):
-        prefix = searched_step(estimator)[1]
         knobs = {n.removeprefix(prefix): v for n, v in parameters.items() if is_knob(n, prefix)}
         others = {n: v for n, v in parameters.items() if not is_knob(n, prefix)}
         key = tuple((name, identity(others[name])) for name in sorted(others))
         if key not in models:
             models[key] = clone(estimator).set_params(**clone(others, safe=False))
         model = models[key]
-        final = set_knobs(copy(searched_step(model)[0]), clone(knobs, safe=False))
+        final = set_knobs(copy(searched_step(model, user=user)[0]), clone(knobs, safe=False))
         # The rule differs between numbers and "auto", and where there is an L1 part.
         kinds = (is_auto(final.learning_rate), is_auto(final.momentum), has_l1(final))
         earlier = tuple(part for part in key if not part[0].startswith(prefix))
@@ -93,7 +104,7 @@ def group_candidates(estimator, candidates, error_score):
         group = settings[setting].setdefault((key, kinds), Group(model))
         group.candidates.append(i)
         group.knobs.append({name: getattr(final, name) for name in knobs})
-        group.errors.append(attempt(final._validate_params, error_score))
+        group.errors.append(attempt(partial(check_each, final), error_score))
     return [list(groups.values()) for groups in settings.values()]
 
 

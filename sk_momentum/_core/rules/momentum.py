@@ -21,6 +21,8 @@ O'Donoghue, B. & Candes, E. (2015). Adaptive restart for accelerated gradient sc
 
 import numpy as np
 
+from .names import RuleName
+
 MOMENTUM_TYPES = ("ema", "heavy_ball", "nesterov")
 
 
@@ -74,6 +76,8 @@ class FixedMomentum(Rule):
     momentum_type : {"ema", "heavy_ball", "nesterov"}
     momentum : ndarray of shape (m,)
     """
+
+    name = RuleName.FIXED
 
     def __init__(self, geometry, *, momentum_type, momentum):
         self.geometry = geometry
@@ -143,6 +147,8 @@ class Accelerated(Rule):
     may_restart : ndarray of bool of shape (m,)
         Whether the candidate's learning rate is at most 1/L.
     """
+
+    name = RuleName.ACCELERATED
 
     def __init__(self, geometry, *, may_restart):
         self.geometry = geometry

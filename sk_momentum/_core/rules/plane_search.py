@@ -4,6 +4,7 @@ import numpy as np
 
 from ..rows.vectors import combine
 from .momentum import Rule
+from .names import RuleName
 
 # Epochs after which the margins are computed anew, before rounding drifts.
 REFRESH = 25
@@ -56,6 +57,7 @@ class PlaneSearch(Rule):
     """
 
     searches = True
+    name = RuleName.PLANE_SEARCH
     points = ("reweighted_at",)
 
     def __init__(self, geometry):

@@ -5,6 +5,7 @@ import numpy as np
 from ..geometry.preconditioner import Diagonal
 from ..quadratic import make_objective
 from .momentum import Accelerated, Rule
+from .names import RuleName
 
 # At least so many columns, and until the gradient norm among them has fallen to this
 # share, in at most so many epochs over them.
@@ -35,6 +36,8 @@ class WorkingSet(Rule):
     ----------
     geometry : ColumnScales
     """
+
+    name = RuleName.WORKING_SET
 
     def __init__(self, geometry):
         self.geometry = geometry

@@ -12,10 +12,12 @@ from scipy import sparse
 
 from ..._callbacks import Printer
 from ..._core.descent import descend
+from ..._core.history import Status
 from ..._core.rows.origin import Origin
 from ..._core.rules.absent import Idle
 from ..._core.rules.momentum import Guarded
-from ..checked_rows import Rows
+from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_of
+from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
 from .moments import StreamRecord
 from .steps import StreamObjective, stream_rule, streamed_geometry
@@ -32,45 +34,49 @@ PLAN = {
 MOST_COLUMNS = 0.5
 
 
-def stream_call(estimator, rows, *, resume, started):
+def stream_call(settings, rows, loss, *, last, started, verbose=False):
     """Descend one epoch over the rows of a call.
 
     Parameters
     ----------
-    estimator : BaseMomentum
+    settings : Settings
     rows : Rows
-    resume : bool
-        Whether the estimator's coefficients are carried on.
+    loss : loss of `_losses`
+    last : LastFit or None
+        What is carried on; nothing of it is changed.
     started : float
         When the call began, by time.perf_counter.
+    verbose : bool
+        Whether the losses are printed.
 
     Returns
     -------
     StreamCall
     """
-    columns = columns_in_play(estimator, rows.X, resume)
-    call = StreamCall(estimator, rows, resume, columns)
-    call.run(started)
+    columns = columns_in_play(settings, rows.X, last)
+    call = StreamCall(settings, rows, loss, last, columns)
+    call.run(started, verbose)
     if call.undone and columns is not None:
         # A step that is taken back is so in all columns, whose velocities start anew.
-        call = StreamCall(estimator, rows, resume, None)
-        call.run(started)
+        call = StreamCall(settings, rows, loss, last, None)
+        call.run(started, verbose)
     return call
 
 
-def columns_in_play(estimator, X, resume):
+def columns_in_play(settings, X, last):
     """The columns that the steps of a call do more to than to decay; None for all."""
     if not sparse.issparse(X):
         return None
-    state = estimator._state if resume else {}
+    state = None if last is None else last.state
     chosen = [X.indices]
-    if state.get("stream") is not None:
-        chosen.append(state["stream"].offset)
-    has_l1 = estimator.alpha > 0 and estimator.l1_ratio > 0
-    if resume and (has_l1 or estimator.average):
+    if state is not None and state.stream is not None:
+        chosen.append(state.stream.offset)
+    has_l1 = settings.alpha > 0 and settings.l1_ratio > 0
+    if last is not None and (has_l1 or settings.average):
         # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
-        descent = state["descent"]
-        for moving in (estimator.coef_, *(descent["rule"] or {}).values(), descent["iterate"]):
+        arrays = [] if state is None else [*(state.descent.rule or {}).values()]
+        arrays += [] if state is None else [state.descent.iterate]
+        for moving in (last.coef, *arrays):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
                 chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
@@ -90,7 +96,7 @@ class StreamCall:
 
     Parameters
     ----------
-    estimator, rows, resume
+    settings, rows, loss, last
         As in `stream_call`.
     columns : ndarray of int or None
         The columns in play; None for all.
@@ -108,51 +114,61 @@ class StreamCall:
         Steps taken back.
     """
 
-    def __init__(self, estimator, rows, resume, columns):
-        self.estimator, self.columns = estimator, columns
-        state = estimator._state if resume else {}
+    def __init__(self, settings, rows, loss, last, columns):
+        self.settings, self.columns, self.n_features = settings, columns, rows.X.shape[1]
+        carried = self.carried = None if last is None else last.state
         if columns is not None:
-            rows = Rows(taken(rows.X, columns), rows.y, rows.weights)
-        origin = Origin.zero(rows.X.shape[1], estimator._n_outputs(rows.y))
-        self.objective = StreamObjective.of(estimator._objective(rows, origin=origin))
-        self.batch_size = estimator._rows_of_a_batch(self.objective)
-        self.before = state.get("stream") or StreamRecord.empty(estimator.n_features_in_)
+            rows = replace(rows, X=taken(rows.X, columns))
+        origin = Origin.zero(rows.X.shape[1], rows.n_outputs)
+        self.objective = StreamObjective.of(objective_of(settings, rows, loss, origin=origin))
+        self.n_rows = len(rows.y)
+        self.batch_size = batch_of(settings, self.n_rows) or self.n_rows
+        self.before = (carried and carried.stream) or StreamRecord.empty(self.n_features)
         self.geometry = streamed_geometry(
             self.objective,
-            estimator._streamed_preconditioner(),
+            streamed_preconditioner_of(settings),
             weights=rows.weights,
             batch_size=self.batch_size,
             before=self.before.of(columns),
         )
         self.rule, rate = stream_rule(
             self.geometry,
-            learning_rate=estimator.learning_rate,
-            momentum=estimator.momentum,
-            momentum_type=estimator.momentum_type,
+            learning_rate=settings.learning_rate,
+            momentum=settings.momentum,
+            momentum_type=settings.momentum_type,
             batch_size=self.batch_size,
-            rows_before=state.get("n_rows", 0),
+            rows_before=0 if carried is None else carried.n_rows,
         )
         self.learning_rate = float(rate[0])
-        self.state = estimator._resumable(self.rule, self.geometry) if resume else None
-        self.coef, self.start = self._start(resume)
+        self.meaning = meaning_of(settings, self.rule, self.geometry)
+        self.state = None if carried is None else carried.descent_for(self.meaning)
+        self.coef, self.start = self._start(last)
 
     @property
     def momentum(self):
         """The momentum used."""
         return float(self.rule.momentum[0])
 
-    def carried(self, state, n_rows):
-        """What the next call needs besides the descent's own state."""
-        history = state.get("history") or StreamHistory.empty()
+    def state_after(self, kept):
+        """The `FitState` that the call leaves to the next one."""
+        before = self.carried
+        history = (before and before.history) or StreamHistory.empty()
         history = history.with_call(
-            n_seen=history.n_seen + n_rows,
+            n_seen=history.n_seen + self.n_rows,
             loss_before=self.mean_losses[0],
             loss_after=self.mean_losses[1],
             learning_rate=self.outcome.history["learning_rate"][-1],
             momentum=self.momentum,
         )
-        kind = self.estimator._kind(self.rule, self.geometry)
-        return {"stream": self.record, "history": history, "kind": kind}
+        return FitState(
+            descent=self.outcome.state,
+            kept=kept,
+            meaning=self.meaning,
+            draws=Draws() if before is None else before.draws,
+            n_rows=0 if before is None else before.n_rows,
+            stream=self.record,
+            history=history,
+        )
 
     @cached_property
     def record(self):
@@ -161,16 +177,16 @@ class StreamCall:
             return self.before
         return self.before.with_columns(self.columns, self.objective.moments.record)
 
-    def _start(self, resume):
+    def _start(self, last):
         """The coefficients of all columns, and those in play with the intercept."""
-        estimator, objective = self.estimator, self.objective
-        if resume:
-            coef = estimator._carried_coefficients((objective.n_outputs, estimator.n_features_in_))
-            intercept = estimator.intercept_
+        objective = self.objective
+        if last is not None:
+            coef = last.coefficients((objective.n_outputs, self.n_features))
+            intercept = last.intercept
         else:
             null = self.geometry.starts_at_null
             theta = (objective.null_model if null else objective.zeros)(1)[0]
-            coef = np.zeros((len(theta), estimator.n_features_in_))
+            coef = np.zeros((len(theta), self.n_features))
             intercept = theta[:, -1]
         start = objective.zeros(1)[0]
         start[:, : objective.n_features] = self._part(coef)
@@ -187,31 +203,30 @@ class StreamCall:
         """The columns in play, and the intercept where the array has one."""
         if self.columns is None:
             return array.copy()
-        if array.shape[1] == self.estimator.n_features_in_:
+        if array.shape[1] == self.n_features:
             return array[:, self.columns]
         return array[:, np.append(self.columns, -1)]
 
-    def run(self, started):
+    def run(self, started, verbose=False):
         """Descend, and spread what came of it over all columns."""
-        estimator, objective = self.estimator, self.objective
         theta, state = self.start.copy(), self._state_in_play()
         shrunk = self._shrink([theta, *self._moving(state)])
         guarded = Guarded(self.rule)
-        printer = Printer() if estimator.verbose else None
+        printer = Printer() if verbose else None
         outcome = descend(
-            objective=objective,
+            objective=self.objective,
             geometry=self.geometry,
             rule=guarded,
             theta=theta[None],
             learning_rate=np.array([self.learning_rate]),
-            plan=replace(estimator._plan(objective), **PLAN, batch_size=self.batch_size),
+            plan=replace(plan_of(self.settings, self.n_rows), **PLAN, batch_size=self.batch_size),
             state=state,
             started=started,
             observer=printer,
         )[0]
         if printer is not None:
             printer.close()
-        self.undone = guarded.undone + (outcome.status == "diverged")
+        self.undone = guarded.undone + (outcome.status is Status.DIVERGED)
         if shrunk:
             self._begin_before_shrinking(outcome.history)
         self.mean_losses = self._mean_losses(outcome)
@@ -223,27 +238,27 @@ class StreamCall:
         """The state carried on, of the columns in play."""
         if self.state is None:
             return None
-        before = self.state["origin"]
+        before = self.state.origin
         moved = bool(self.objective.fit_intercept) and (before.rows.any() or before.targets.any())
 
         def in_play(array, point):
             # About 0, where a fit had it about an origin of its own.
             return self._part(before.unshift(array, point=point) if moved else array)
 
-        rule, iterate = self.state["rule"], self.state["iterate"]
-        return {
-            **self.state,
-            "rule": rule and {name: in_play(array, False) for name, array in rule.items()},
-            "iterate": None if iterate is None else in_play(iterate, True),
-            "origin": self.objective.origin,
-        }
+        rule, iterate = self.state.rule, self.state.iterate
+        return replace(
+            self.state,
+            rule=rule and {name: in_play(array, False) for name, array in rule.items()},
+            iterate=None if iterate is None else in_play(iterate, True),
+            origin=self.objective.origin,
+        )
 
     @staticmethod
     def _moving(state):
         """Velocity and iterate of a state, those that there are."""
         if state is None:
             return []
-        arrays = [(state["rule"] or {}).get("velocity"), state["iterate"]]
+        arrays = [(state.rule or {}).get("velocity"), state.iterate]
         return [array for array in arrays if array is not None]
 
     def _shrink(self, arrays):
@@ -286,13 +301,14 @@ class StreamCall:
 
     def _spread(self, outcome):
         """The outcome of all columns, from that of those in play."""
-        old, new, history = self.state or {}, outcome.state, outcome.history
+        new, history = outcome.state, outcome.history
+        old = None if self.state is None else self.state.rule
         d, index = self.coef.shape[1], self.columns
         if self.objective.fit_intercept:
             index = np.append(index, -1)
         theta = np.empty((len(self.coef), d + self.objective.fit_intercept))
         moved = np.empty_like(theta)
-        velocity = old["rule"]["velocity"] if old.get("rule") else np.zeros_like(theta)
+        velocity = old["velocity"] if old else np.zeros_like(theta)
         idle = self._idle(history)
         for c, coef in enumerate(self.coef):
             out = theta[c, :d], moved[c, :d]
@@ -303,21 +319,26 @@ class StreamCall:
             norm = history["gradient_norm"]
             history["gradient_norm"] = np.hypot(norm, np.sqrt(idle.l2 * measured))
         theta[:, index] = self._exact(outcome)
-        moved[:, index] = new["rule"]["velocity"]
-        state = {**new, "rule": {"velocity": moved}, "loss": history["loss"][-1]}
-        state["origin"] = Origin.zero(d, len(theta))
-        if new["point"] is not None:
-            state["point"] = theta
-        if new["iterate"] is not None:
+        moved[:, index] = new.rule["velocity"]
+        iterate = None
+        if new.iterate is not None:
             # Of a mean all columns that are not 0 are in play.
-            state["iterate"] = np.zeros_like(theta)
-            state["iterate"][:, index] = new["iterate"]
+            iterate = np.zeros_like(theta)
+            iterate[:, index] = new.iterate
+        state = replace(
+            new,
+            origin=Origin.zero(d, len(theta)),
+            loss=float(history["loss"][-1]),
+            rule={"velocity": moved},
+            point=None if new.point is None else theta,
+            iterate=iterate,
+        )
         return replace(outcome, theta=theta.astype(self.objective.dtype, copy=False), state=state)
 
     @staticmethod
     def _exact(outcome):
         """The coefficients before they were rounded to their dtype."""
-        point = outcome.state["point"]
+        point = outcome.state.point
         return outcome.theta if point is None else point
 
     def _idle(self, history):

@@ -1,0 +1,211 @@
+"""From settings and checked rows to a problem: pure functions, which change nothing.
+
+Of candidates that differ in learning_rate, momentum and alpha only; the first one speaks for all.
+"""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core.history import Plan
+from .._core.knobs import choose_preconditioner, make_geometry, make_rule
+from .._core.penalties import ElasticNet
+from .._core.quadratic import make_objective
+from .._core.rows.make import make_design
+from .._core.rows.memory import MemoryRows
+from .._core.rows.origin import Origin
+from .parameters import check_together
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The constructor's arguments that a problem and its descent depend on, by the same names."""
+
+    learning_rate: float | str
+    momentum: float | str
+    momentum_type: str
+    preconditioner: str | None
+    batch_size: int | None
+    schedule: object
+    alpha: float
+    l1_ratio: float
+    fit_intercept: bool
+    max_iter: int
+    tol: float | None
+    n_iter_no_change: int
+    early_stopping: bool
+    shuffle: bool
+    average: bool
+
+    @property
+    def both_auto(self):
+        """Whether both knobs are left to us."""
+        return self.learning_rate == "auto" and self.momentum == "auto"
+
+
+NAMES = tuple(each.name for each in fields(Settings))
+
+
+def settings_of(estimator):
+    """The `Settings` of an estimator, as they are now."""
+    return Settings(**{name: getattr(estimator, name) for name in NAMES})
+
+
+class Problem(NamedTuple):
+    """All that a descent needs but a start.
+
+    Attributes
+    ----------
+    objective : Objective
+    geometry : geometry of `_preconditioner`
+    rule : rule of `_momentum`
+    learning_rate : ndarray of shape (m,)
+    batch_size : int
+        The rows of a batch.
+    """
+
+    objective: object
+    geometry: object
+    rule: object
+    learning_rate: np.ndarray
+    batch_size: int
+
+
+def problem_of(candidates, rows, loss, moments=None):
+    """The problem that candidates pose on rows.
+
+    Parameters
+    ----------
+    candidates : list of Settings
+    rows : Rows
+    loss : loss of `_losses`
+    moments : callable, optional
+        moments(objective) -> Moments that are known already.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError
+        If the settings do not go together on these rows.
+    """
+    settings, n_rows = candidates[0], len(rows.y)
+    objective = objective_of(
+        settings,
+        rows,
+        loss,
+        alphas=[each.alpha for each in candidates],
+        epochs=settings.max_iter,
+    )
+    if moments is not None:
+        objective.moments = moments(objective)
+    minibatch = batch_of(settings, n_rows) is not None
+    searches = settings.both_auto and not minibatch
+    check_together(settings, searches=searches)
+    geometry = make_geometry(
+        preconditioner_of(settings, objective, full_batch=not minibatch),
+        objective,
+        both_auto=searches,
+    )
+    batch_size = batch_of(settings, n_rows) or n_rows
+    rule, learning_rate = make_rule(
+        geometry,
+        learning_rate=[each.learning_rate for each in candidates],
+        momentum=[each.momentum for each in candidates],
+        momentum_type=settings.momentum_type,
+        minibatch=minibatch,
+        batch_size=batch_size,
+    )
+    return Problem(objective, geometry, rule, learning_rate, batch_size)
+
+
+def objective_of(settings, rows, loss, *, alphas=None, epochs=0, origin=None):
+    """F over rows, for candidates of these alphas; about the origin given, else one of its own."""
+    # By the largest first: the sum of large weights may overflow.
+    weights = rows.weights / rows.weights.max()
+    weights /= weights.sum()
+    k, dtype = rows.n_outputs, rows.X.dtype
+    Y = loss.encode(rows.y, k)
+    if origin is None and settings.fit_intercept:
+        origin = Origin.among(rows.X, Y if loss.is_quadratic else np.zeros((k, 1)))
+    elif origin is None:
+        origin = Origin.zero(rows.X.shape[1], k)
+    if origin.targets.any():
+        Y = Y - origin.targets[:, None]
+    alphas = [settings.alpha] if alphas is None else alphas
+    return make_objective(
+        rows=MemoryRows(
+            design=make_design(rows.X, origin.rows),
+            Y=Y.astype(dtype, copy=False),
+            s=weights.astype(dtype, copy=False),
+            loss=loss,
+            origin=origin,
+        ),
+        epochs=epochs,
+        penalty=ElasticNet(alphas, settings.l1_ratio, dtype),
+        fit_intercept=bool(settings.fit_intercept),
+    )
+
+
+def batch_of(settings, n_rows):
+    """The rows of a mini-batch; None where a batch would hold all rows."""
+    if settings.batch_size is None or settings.batch_size >= n_rows:
+        return None
+    return int(settings.batch_size)
+
+
+def preconditioner_of(settings, objective, *, full_batch):
+    """The name of the geometry of a fit."""
+    if settings.preconditioner != "auto":
+        return settings.preconditioner
+    if settings.learning_rate != "auto":
+        return None
+    return choose_preconditioner(objective, full_batch=full_batch)
+
+
+def streamed_preconditioner_of(settings):
+    """The name of the geometry of partial_fit."""
+    numeric = settings.preconditioner == "auto" and settings.learning_rate != "auto"
+    return None if settings.preconditioner is None or numeric else "diagonal"
+
+
+def plan_of(settings, n_rows, *, gradient_norms=True):
+    """What a descent over so many rows is asked to do."""
+    return Plan(
+        max_iter=int(settings.max_iter),
+        tol=0.0 if settings.tol is None else float(settings.tol),
+        n_iter_no_change=int(settings.n_iter_no_change),
+        batch_size=batch_of(settings, n_rows),
+        schedule=settings.schedule,
+        average=bool(settings.average),
+        early_stopping=bool(settings.early_stopping),
+        shuffle=bool(settings.shuffle),
+        gradient_norms=gradient_norms,
+    )
+
+
+def start_of(problem):
+    """Where a descent starts that goes on from none, of shape (m, k, p)."""
+    m = len(problem.learning_rate)
+    if problem.geometry.starts_at_null:
+        return problem.objective.null_model(m)
+    return problem.objective.zeros(m)
+
+
+def start_from(problem, last):
+    """Where a descent goes on from a `LastFit`, of shape (1, k, p)."""
+    objective = problem.objective
+    theta = np.zeros_like(objective.zeros(1))
+    coefficients = objective.coefficients(theta)[0]
+    coefficients[...] = last.coefficients(coefficients.shape)
+    if objective.fit_intercept:
+        theta[0, :, -1] = last.intercept
+    exact = None if last.state is None else last.state.descent.point
+    if exact is not None and exact.shape == theta[0].shape:
+        # The iterate itself, where the attributes are still what it was rounded to.
+        if np.array_equal(objective.released(exact[None]), theta):
+            return exact[None].copy()
+    return problem.geometry.reachable(objective.taken(theta))
