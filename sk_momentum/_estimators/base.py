@@ -20,7 +20,7 @@ from .state import from_plain, last_fit, to_plain
 from .streams.call import stream_call
 from .streams.verdict import what_went_wrong
 from .training import fit_together
-from .validation import NoWeight, all_or_nothing, validate_rows, validate_table
+from .validation import NoWeight, all_or_nothing, is_collection, validate_rows, validate_table
 
 
 class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
@@ -142,6 +142,11 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _partial_fit(self, X, y, sample_weight, *, new_targets):
         """One epoch over the rows given, in their order, without stopping rules."""
         started = time.perf_counter()
+        if is_collection(X):
+            raise TypeError(
+                "partial_fit takes rows in memory, not a Dask collection; give it one partition "
+                "after the other, or the collection to fit."
+            )
         resume = hasattr(self, "coef_")
         # scikit-learn checks them in the first call only.
         self._validate_params()

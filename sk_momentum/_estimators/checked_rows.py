@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from .._core.rows.make import make_design
+from .._core.rows.memory import MemoryRows
+from .._core.rows.origin import Origin
+
 
 @dataclass
 class Rows:
@@ -25,6 +29,32 @@ class Rows:
     y: np.ndarray
     weights: np.ndarray
     n_outputs: int = 0
+
+    @property
+    def n_rows(self):
+        """Their number."""
+        return len(self.y)
+
+    def for_loss(self, loss, *, fit_intercept, origin=None):
+        """The rows of the core, for a loss: about the origin given, else one of their own."""
+        # By the largest first: the sum of large weights may overflow.
+        weights = self.weights / self.weights.max()
+        weights /= weights.sum()
+        k, dtype = self.n_outputs, self.X.dtype
+        Y = loss.encode(self.y, k)
+        if origin is None and fit_intercept:
+            origin = Origin.among(self.X, Y if loss.is_quadratic else np.zeros((k, 1)))
+        elif origin is None:
+            origin = Origin.zero(self.X.shape[1], k)
+        if origin.targets.any():
+            Y = Y - origin.targets[:, None]
+        return MemoryRows(
+            design=make_design(self.X, origin.rows),
+            Y=Y.astype(dtype, copy=False),
+            s=weights.astype(dtype, copy=False),
+            loss=loss,
+            origin=origin,
+        )
 
     def take(self, index):
         """The rows ``index``."""

@@ -2,14 +2,22 @@
 
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import fit_context
 from .._core.losses import HalfSquaredError
 from .._wording import count
 from .base import BaseMomentum
 from .docs import shared_docstring
+from .lazily import lazily
 from .parameters import can_stream
-from .validation import TRAINING, all_or_nothing, check_target_numbers, refuse_too_large
+from .validation import (
+    TRAINING,
+    all_or_nothing,
+    check_target_numbers,
+    is_collection,
+    refuse_too_large,
+)
 
 
 @shared_docstring
@@ -101,6 +109,7 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         """
         return self._partial_fit(X, y, sample_weight, new_targets=not hasattr(self, "coef_"))
 
+    @lazily
     def predict(self, X):
         """Predict x . w + b.
 
@@ -118,11 +127,41 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
         # A sparsified coef_ is two-dimensional.
         return Z[:, 0] if self._n_targets is None and Z.ndim == 2 else Z
 
+    def score(self, X, y, sample_weight=None):
+        """The coefficient of determination, R^2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            At most 1; the mean over several targets. Of Dask collections too.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        from .lazy_predictions import determination
+
+        check_is_fitted(self)
+        return determination(self, X, y, sample_weight)
+
     def _check_targets(self, y, name):
         return check_target_numbers(self, y, name)
 
     def _encode_targets(self, rows, *, new, names):
-        n_targets = None if rows.y.ndim == 1 else rows.y.shape[1]
+        k = self._check_width(rows.y, new=new, names=names)
+        refuse_too_large(rows.y, rows.X.dtype, names.y)
+        return rows.y.reshape(-1, k), rows.weights
+
+    def _check_width(self, y, *, new, names):
+        """The number of targets, as fitted on."""
+        n_targets = None if y.ndim == 1 else y.shape[1]
         k = n_targets or 1
         if not new and k != (self._n_targets or 1):
             raise ValueError(
@@ -130,10 +169,9 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
                 f"{count(self._n_targets or 1, 'target')}; give as many, or fit anew with "
                 "warm_start=False."
             )
-        refuse_too_large(rows.y, rows.X.dtype, names.y)
         if names is TRAINING:
             self._n_targets = n_targets
-        return rows.y.reshape(-1, k), rows.weights
+        return k
 
     def _n_outputs(self, y):
         return y.shape[1]

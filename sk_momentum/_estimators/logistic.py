@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, fit_context
 from .._core.losses import BinaryLogLoss, MultinomialLogLoss
@@ -11,8 +12,9 @@ from .._wording import listed
 from .base import BaseMomentum
 from .docs import shared_docstring
 from .labels import check_labels, class_factors, class_list, codes_of, distinct
+from .lazily import lazily
 from .parameters import can_stream
-from .validation import TRAINING, all_or_nothing, tame
+from .validation import TRAINING, all_or_nothing, is_collection, tame
 
 
 @shared_docstring
@@ -189,6 +191,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             )
         self.classes_ = classes
 
+    @lazily
     def decision_function(self, X):
         """x . w + b: the log odds of the second class, or one raw prediction a class.
 
@@ -205,6 +208,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         Z = self._margins(X)
         return Z[:, 0] if len(self.classes_) == 2 else Z
 
+    @lazily
     def predict(self, X):
         """Predict the most likely label.
 
@@ -221,6 +225,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         Z = self.decision_function(X)
         return self.classes_[(Z > 0).astype(int) if Z.ndim == 1 else Z.argmax(axis=1)]
 
+    @lazily
     def predict_proba(self, X):
         """Predict the probability of every class.
 
@@ -237,6 +242,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
         Z = self.decision_function(X)
         return np.column_stack([expit(-Z), expit(Z)]) if Z.ndim == 1 else softmax(Z, axis=1)
 
+    @lazily
     def predict_log_proba(self, X):
         """Predict the log probability of every class, exact where a probability underflows.
 
@@ -255,23 +261,59 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
             return np.column_stack([log_expit(-Z), log_expit(Z)])
         return log_softmax(Z, axis=1)
 
+    def score(self, X, y, sample_weight=None):
+        """The share of rows whose label is predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            The accuracy. Of Dask collections too.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        from .lazy_predictions import accuracy
+
+        check_is_fitted(self)
+        return accuracy(self, X, y, sample_weight)
+
     def _check_targets(self, y, name):
         return check_labels(y, name)
 
     def _encode_targets(self, rows, *, new, names):
         """Codes 0 ... k-1, and the weights times those of the classes."""
         if new:
-            self.classes_, codes = distinct(rows.y, names.y, return_inverse=True)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    "MomentumLogisticClassifier needs rows of at least two classes (with positive "
-                    f"weight), but {names.y} contains only one class: {listed(self.classes_)}."
-                )
-        else:
-            codes = codes_of(rows.y, self.classes_, names.y)
+            self.classes_ = self._several(distinct(rows.y, names.y), names.y)
+        codes = codes_of(rows.y, self.classes_, names.y)
         if names is TRAINING:
             self._class_factors = self._class_weights(codes, rows.weights)
         return codes, rows.weights * self._class_factors[codes]
+
+    def _encode_labels(self, labels, totals, *, new, names):
+        """Of a collection, from its labels and what the rows of each weigh: (classes, factors)."""
+        if new:
+            self.classes_ = self._several(labels, names.y)
+        codes = codes_of(labels, self.classes_, names.y)
+        if names is TRAINING:
+            self._class_factors = self._class_weights(codes, totals)
+        return self.classes_, self._class_factors
+
+    @staticmethod
+    def _several(classes, name):
+        if len(classes) < 2:
+            raise ValueError(
+                "MomentumLogisticClassifier needs rows of at least two classes (with positive "
+                f"weight), but {name} contains only one class: {listed(classes)}."
+            )
+        return classes
 
     def _class_weights(self, codes, weights):
         k = len(self.classes_)

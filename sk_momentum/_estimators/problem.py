@@ -12,9 +12,6 @@ from .._core.history import Plan
 from .._core.knobs import choose_preconditioner, make_geometry, make_rule
 from .._core.penalties import ElasticNet
 from .._core.quadratic import make_objective
-from .._core.rows.make import make_design
-from .._core.rows.memory import MemoryRows
-from .._core.rows.origin import Origin
 from .parameters import check_together
 
 
@@ -92,7 +89,7 @@ def problem_of(candidates, rows, loss, moments=None):
     ValueError
         If the settings do not go together on these rows.
     """
-    settings, n_rows = candidates[0], len(rows.y)
+    settings, n_rows = candidates[0], rows.n_rows
     objective = objective_of(
         settings,
         rows,
@@ -124,28 +121,12 @@ def problem_of(candidates, rows, loss, moments=None):
 
 def objective_of(settings, rows, loss, *, alphas=None, epochs=0, origin=None):
     """F over rows, for candidates of these alphas; about the origin given, else one of its own."""
-    # By the largest first: the sum of large weights may overflow.
-    weights = rows.weights / rows.weights.max()
-    weights /= weights.sum()
-    k, dtype = rows.n_outputs, rows.X.dtype
-    Y = loss.encode(rows.y, k)
-    if origin is None and settings.fit_intercept:
-        origin = Origin.among(rows.X, Y if loss.is_quadratic else np.zeros((k, 1)))
-    elif origin is None:
-        origin = Origin.zero(rows.X.shape[1], k)
-    if origin.targets.any():
-        Y = Y - origin.targets[:, None]
+    core = rows.for_loss(loss, fit_intercept=bool(settings.fit_intercept), origin=origin)
     alphas = [settings.alpha] if alphas is None else alphas
     return make_objective(
-        rows=MemoryRows(
-            design=make_design(rows.X, origin.rows),
-            Y=Y.astype(dtype, copy=False),
-            s=weights.astype(dtype, copy=False),
-            loss=loss,
-            origin=origin,
-        ),
+        rows=core,
         epochs=epochs,
-        penalty=ElasticNet(alphas, settings.l1_ratio, dtype),
+        penalty=ElasticNet(alphas, settings.l1_ratio, core.dtype),
         fit_intercept=bool(settings.fit_intercept),
     )
 

@@ -120,7 +120,7 @@ def fit_together(
     momentum, origin = problem.rule.momentum, problem.objective.origin
     outcomes = run(
         problem,
-        plan=plan_of(settings, len(rows.y), gradient_norms=gradient_norms),
+        plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
         last=last,
         state=None if state is None else state.descent_for(meaning),
         rng=draws.rng,
@@ -137,7 +137,7 @@ def fit_together(
             alpha=each.alpha,
             held_out=held_out_of_these,
         )
-        left = FitState(outcome.state, kept, meaning, draws, n_rows=len(rows.y))
+        left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
         each._take_found(first)
         each._set_fitted(
             outcome, problem.geometry.name, problem.learning_rate[i], momentum[i], left

@@ -56,12 +56,20 @@ class Names(NamedTuple):
     sample_weight: str
 
 
+NO_WEIGHTS = "{name} is zero for every row; at least one weight must be > 0."
 TRAINING = Names("X", "y", "sample_weight")
 VALIDATION = Names("X_val", "y_val", "sample_weight_val")
 
 
 def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=TRAINING):
     """Check and encode rows; those of weight 0 are dropped before anything is counted."""
+    if is_collection(X):
+        # Only those who have collections import Dask.
+        from .collections import validate_collection
+
+        return validate_collection(
+            estimator, X, y, sample_weight, reset=reset, new_targets=new_targets, names=names
+        )
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires {names.y} to be passed, but the target "
@@ -86,26 +94,35 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
     return Rows(rows.X, y, weights, estimator._n_outputs(y)).of_positive_weight()
 
 
+def is_collection(X):
+    """Whether X is a Dask collection: a graph of what it would be."""
+    return hasattr(X, "__dask_graph__")
+
+
 def validate_table(estimator, X, *, reset, name="X", order=None):
     """X as finite numbers, dense or CSR, with the columns that were fitted on."""
     with naming(name), quiet():
         check_feature_names(estimator, X, reset=reset)
-        if holds_dates(X):
-            check_numbers(X, name)
-        try:
-            table = check_array(
-                X,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                order=order,
-                estimator=estimator,
-                input_name=name,
-            )
-        except (OverflowError, TypeError, ValueError):
-            check_numbers(X, name)
-            raise
+        table = table_of_numbers(X, estimator=estimator, input_name=name, order=order)
         check_n_features(estimator, table, reset=reset)
     return table
+
+
+def table_of_numbers(X, *, input_name, **checks):
+    """X as numbers, dense or CSR, float32 or float64; finite unless ``checks`` say otherwise."""
+    if holds_dates(X):
+        check_numbers(X, input_name)
+    try:
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            input_name=input_name,
+            **checks,
+        )
+    except (OverflowError, TypeError, ValueError):
+        check_numbers(X, input_name)
+        raise
 
 
 def check_target_numbers(estimator, y, name):
@@ -159,6 +176,14 @@ def check_lengths(X, y, name_X, name_y):
 
 def check_weights(sample_weight, n_rows, *, name):
     """Weights of shape (n_rows,) in float64: not negative, not all zero, their sums finite."""
+    weights = weights_of(sample_weight, n_rows, name=name)
+    if not weights.any():
+        raise ValueError(NO_WEIGHTS.format(name=name))
+    return tame(weights)
+
+
+def weights_of(sample_weight, n_rows, *, name):
+    """Weights of shape (n_rows,) in float64, not negative."""
     if sample_weight is None:
         return np.ones(n_rows)
     if isinstance(sample_weight, Number):
@@ -185,9 +210,7 @@ def check_weights(sample_weight, n_rows, *, name):
             "weights must be >= 0. Negative values in data passed as sample weights "
             "cannot be trained on."
         )
-    if not weights.any():
-        raise ValueError(f"{name} is zero for every row; at least one weight must be > 0.")
-    return tame(weights)
+    return weights
 
 
 def tame(weights):

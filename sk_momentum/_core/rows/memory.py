@@ -36,6 +36,15 @@ class MemoryRows(Targets, Rows):
         self.origin = Origin(design.origin, np.zeros(len(Y))) if origin is None else origin
         self._buffers = {}
 
+    @classmethod
+    def of(cls, design, targets, origin):
+        """Rows whose targets stand by themselves."""
+        rows = cls.__new__(cls)
+        vars(rows).update(vars(targets))
+        rows.design, rows.n_features = design, design.n_features
+        rows.origin, rows._buffers = origin, {}
+        return rows
+
     @cached_property
     def weights(self):
         """The weights in float64, for moments."""
@@ -144,6 +153,10 @@ class MemoryRows(Targets, Rows):
         """Mean and variances of the columns about the origin, each (n_features,)."""
         return self.design.spread(self.weights)
 
+    def sums(self, m):
+        """sum_i s_i (x_ij - m_j) and sum_i s_i (x_ij - m_j)^2, each of shape (n_features,)."""
+        return self.design.sums(self.weights, m)
+
     def moments(self, every=1):
         """Weight, mean and Gram matrix about the mean, of one row of ``every`` so many."""
         sample = None if every == 1 else self.sample(every)
@@ -159,16 +172,20 @@ class MemoryRows(Targets, Rows):
 
     def cross(self, center, centered):
         """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""
-        mean = self.Y @ self.s
+        mean = self.weighted_sum()
         if not centered:
             mean = np.zeros_like(mean)
+        return mean, *self.cross_about(mean, center)
+
+    def cross_about(self, mean, center):
+        """Squares (k,) and cross moments (k, d) about a mean and a center."""
         C, yy = np.zeros((self.n_outputs, self.n_features)), np.zeros(self.n_outputs)
         for rows, block in self.design.blocks:
             R = self.Y[:, rows] - mean[:, None]
             weighted = R * self.s[rows]
             yy += np.einsum("kr,kr->k", R, weighted)
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
-        return mean, yy, C
+        return yy, C
 
     def gram_product(self, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""

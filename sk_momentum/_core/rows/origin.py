@@ -47,7 +47,7 @@ class Origin:
     @classmethod
     def among(cls, X, Y):
         """The origin of a validated ndarray or CSR matrix and targets (k, n_rows)."""
-        return cls(choose_origin(X), _of_columns(few_of(Y.T)))
+        return cls(choose_origin(X), middle_of_far(few_of(Y.T)))
 
     def shift(self, theta, *, point=True):
         """theta (..., k, d + 1) about this origin, its intercepts having been about 0.
@@ -101,16 +101,16 @@ def choose_origin(X):
     """`Origin.rows` for a validated ndarray or CSR matrix; of sparse columns only full ones."""
     few = few_of(X)
     if not sparse.issparse(X):
-        return _of_columns(few)
+        return middle_of_far(few)
     origin = np.zeros(X.shape[1])
     full = np.flatnonzero(np.bincount(few.indices, minlength=X.shape[1]) == few.shape[0])
     if len(full):
         full = full[np.bincount(X.indices, minlength=X.shape[1])[full] == X.shape[0]]
-        origin[full] = _of_columns(few[:, full].toarray())
+        origin[full] = middle_of_far(few[:, full].toarray())
     return origin
 
 
-def _of_columns(few):
+def middle_of_far(few):
     """The middle value of the columns that are far from 0 beside their spread; else 0."""
     few = few.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import vectors
-from .protocol import Local
+from .protocol import Local, Rows
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
 VECTOR_BLOCK = 2**13
@@ -82,3 +82,17 @@ class Targets:
     def restrict(margins, kept):
         """Those of the candidates ``kept``."""
         return margins[kept]
+
+    advance = Rows.advance
+
+    def astype(self, dtype):
+        """The same, for arithmetic of another dtype."""
+        return Targets(self.Y, self.s, self.loss, dtype)
+
+    def totals(self):
+        """What the best constant follows from."""
+        return self.loss.totals(self.Y, self.s)
+
+    def weighted_sum(self):
+        """sum_i s_i y_i, of shape (k,)."""
+        return self.Y @ self.s

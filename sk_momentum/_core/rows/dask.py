@@ -1,0 +1,382 @@
+"""Rows as a sum over the partitions of a Dask collection.
+
+A partition is dense or sparse rows on a worker (`MemoryRows`), made anew from the collection's
+own graph whenever X is read; its targets and weights stay with the worker, and so do margins.
+One task a partition with a small argument; what comes back is small, and is added up in the order
+of the partitions: the same partitions give the same bits on any number of workers.  Vectors are
+lists of Dask objects, one a partition: functions of coefficients and partitions, which the
+scheduler computes again where a worker is lost.
+
+The scheduler is the one in force.  Only those who have collections import this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import itemgetter
+
+import dask
+import numpy as np
+from dask import delayed
+from scipy import sparse
+
+from .design import GRAM_EPOCHS
+from .make import make_design
+from .memory import MemoryRows
+from .origin import Origin
+from .protocol import Local, Rows
+from .targets import Targets
+
+# Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
+# that is expensive, for the workers and for the host that adds them up.
+LARGEST_GRAM = 30 * GRAM_EPOCHS
+
+
+@dataclass(frozen=True)
+class Reader:
+    """From the blocks of a partition to rows about an origin.
+
+    Attributes
+    ----------
+    dtype : numpy dtype
+    origin : ndarray of shape (n_features,)
+    kept : ndarray of int or None
+        The rows of weight > 0; None for all.
+    chosen : ndarray of int or None
+        The columns; None for all.
+    """
+
+    dtype: np.dtype
+    origin: np.ndarray
+    kept: np.ndarray | None = None
+    chosen: np.ndarray | None = None
+
+    def __call__(self, blocks):
+        X = table_of(blocks, self.dtype)
+        X = X if self.kept is None else X[self.kept]
+        X = X if self.chosen is None else X[:, self.chosen]
+        return make_design(X, self.origin)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a partition stays with its worker, and how its X becomes rows."""
+
+    targets: Targets
+    read: Reader
+    origin: Origin
+
+    def rows(self, blocks):
+        """The rows of the partition, of which X is read here."""
+        return MemoryRows.of(self.read(blocks), self.targets, self.origin)
+
+    def in_double(self):
+        """The same in float64."""
+        return replace(
+            self,
+            targets=self.targets.astype(np.float64),
+            read=replace(self.read, dtype=np.dtype(np.float64)),
+        )
+
+    def columns(self, chosen):
+        """Of some columns only."""
+        before, origin = self.read, Origin(self.origin.rows[chosen], self.origin.targets)
+        all_of = chosen if before.chosen is None else before.chosen[chosen]
+        read = replace(before, origin=before.origin[chosen], chosen=all_of)
+        return replace(self, read=read, origin=origin)
+
+
+def table_of(blocks, dtype):
+    """The blocks of a partition, side by side, as an ndarray or a CSR matrix of a dtype."""
+    blocks = [block if sparse.issparse(block) else np.asarray(block) for block in blocks]
+    if any(sparse.issparse(block) for block in blocks):
+        X = sparse.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0].tocsr()
+        X = X.astype(dtype, copy=False)
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        return X
+    X = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+    return X.astype(dtype, copy=False)
+
+
+# ---------------------------------------------------------------- tasks: of rows, and of targets
+
+
+def _with_rows(function, part, blocks, *arguments):
+    return function(part.rows(blocks), *arguments)
+
+
+def _with_targets(function, part, *arguments):
+    return function(part.targets, *arguments)
+
+
+def _gradient(rows, R, n_parameters):
+    return rows.gradient(Local(None, R, None), n_parameters)
+
+
+def _hessian(rows, W, candidate, center, p):
+    return rows.hessian(Local(None, None, W), candidate, center, p)
+
+
+def _toward(rows, R, W, other, theta):
+    steps, slope, curvature = rows.toward(Local(None, R, W), theta, other)
+    return steps, (slope, curvature)
+
+
+def _advance(targets, start, steps, amounts):
+    margins, local, slope, curvature = targets.advance(start, steps, amounts)
+    return (margins, local.R, local.W), (local.value, slope, curvature)
+
+
+def _local(targets, margins):
+    local = targets.local(margins)
+    return (local.R, local.W), local.value
+
+
+def _along(targets, R, W, steps):
+    return targets.along(Local(None, R, W), steps)
+
+
+def _stack(targets, *vectors):
+    return targets.stack(list(vectors))
+
+
+def _combine(targets, steps, start, amounts):
+    return targets.combine(amounts, steps, start)
+
+
+def _restrict(targets, margins, kept):
+    return targets.restrict(margins, kept)
+
+
+def _items(tuples, index):
+    """An item of every partition's tuple, wherever it is."""
+    return [delayed(itemgetter(index), pure=False)(each) for each in tuples]
+
+
+def _added(parts):
+    """The sum in the order of the partitions; of tuples item by item."""
+    if isinstance(parts[0], tuple):
+        return tuple(_added([part[i] for part in parts]) for i in range(len(parts[0])))
+    total = np.array(parts[0], dtype=np.float64)
+    for other in parts[1:]:
+        total += other
+    return total
+
+
+class DaskRows(Rows):
+    """A sum over partitions.
+
+    Parameters
+    ----------
+    blocks : list of list of Delayed
+        The blocks of columns of every partition, as the collection has them.
+    parts : list of Delayed
+        Their `Part`, persisted.
+    loss : loss of `losses`
+    n_rows, n_features, n_outputs : int
+    dtype : numpy dtype
+    origin : Origin
+    pilot : ndarray of shape (n_features,)
+        A rough mean, about the origin.
+
+    Attributes
+    ----------
+    reads : int
+        How often X was read.
+    """
+
+    def __init__(self, blocks, parts, **facts):
+        self.blocks, self.parts, self.facts = blocks, parts, facts
+        self.reads = 0
+
+    loss = property(lambda self: self.facts["loss"])
+    n_rows = property(lambda self: self.facts["n_rows"])
+    n_features = property(lambda self: self.facts["n_features"])
+    n_outputs = property(lambda self: self.facts["n_outputs"])
+    dtype = property(lambda self: np.dtype(self.facts["dtype"]))
+    origin = property(lambda self: self.facts["origin"])
+    pilot = property(lambda self: self.facts["pilot"])
+
+    # ------------------------------------------------------------------ one task a partition
+
+    def _tasks(self, function, handles, arguments, *, reads):
+        """A task a partition: of its rows if it reads X, else of its targets."""
+        self.reads += reads
+        task = delayed(_with_rows if reads else _with_targets, pure=False)
+        small = [delayed(each, traverse=False) for each in arguments]
+        tasks = []
+        for i, part in enumerate(self.parts):
+            blocks = [self.blocks[i]] if reads else []
+            tasks.append(task(function, part, *blocks, *(h[i] for h in handles), *small))
+        return tasks
+
+    def _sum(self, function, *arguments, handles=(), reads=True):
+        """The sum of small results."""
+        return _added(self._all(function, *arguments, handles=handles, reads=reads))
+
+    def _all(self, function, *arguments, handles=(), reads=True):
+        """The small results of all partitions."""
+        return dask.compute(*self._tasks(function, handles, arguments, reads=reads))
+
+    def _vectors(self, function, *arguments, handles=(), reads=False):
+        """Results that stay where they are."""
+        return list(dask.persist(*self._tasks(function, handles, arguments, reads=reads)))
+
+    def _both(self, function, *arguments, handles=(), reads=False):
+        """Vectors that stay where they are, and the sum of small results: one round."""
+        pairs = self._vectors(function, *arguments, handles=handles, reads=reads)
+        return _items(pairs, 0), _added(dask.compute(*_items(pairs, 1)))
+
+    # ------------------------------------------------------------------ what things cost
+
+    @property
+    def gram_epochs(self):
+        """One read, where reading is the cost."""
+        return 1.0
+
+    @property
+    def gram_pays(self):
+        """Unless the matrix is what is expensive."""
+        return self.n_features <= LARGEST_GRAM
+
+    # ------------------------------------------------------------------ the mean loss
+
+    def mean_loss(self, theta):
+        """sum_i s_i loss_i, of shape (m,)."""
+        return self._sum(MemoryRows.mean_loss, theta)
+
+    def evaluate(self, theta):
+        """The mean loss (m,) and its gradient (m, k, p), in one read."""
+        return self._sum(MemoryRows.evaluate, theta)
+
+    def margins(self, theta):
+        """Raw predictions of all rows, a part with every partition."""
+        return self._vectors(MemoryRows.margins, theta, reads=True)
+
+    def local(self, margins):
+        """The mean loss to second order in the margins."""
+        vectors, value = self._both(_local, handles=[margins])
+        return Local(value, _items(vectors, 0), _items(vectors, 1))
+
+    def gradient(self, local, n_parameters):
+        """The gradient (m, k, p) from the derivative in the margins: one read."""
+        return self._sum(_gradient, n_parameters, handles=[local.R])
+
+    def along(self, local, steps):
+        """Slope (m, J) and curvature (m, J, J) of the mean loss along steps."""
+        return self._sum(_along, handles=[local.R, local.W, steps], reads=False)
+
+    def curvature_along(self, steps):
+        """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
+        return self._sum(Targets.curvature_along, handles=[steps], reads=False)
+
+    def toward(self, local, theta, other):
+        """As `margins`, `stack` and `along` in one read."""
+        other = [None] * len(self.parts) if other is None else other
+        handles = [local.R, local.W, other]
+        steps, (slope, curvature) = self._both(_toward, theta, handles=handles, reads=True)
+        return steps, slope, curvature
+
+    def advance(self, start, steps, amounts):
+        """As `combine`, `local` and `along`, without a read."""
+        vectors, small = self._both(_advance, amounts, handles=[start, steps])
+        margins, R, W = (_items(vectors, i) for i in range(3))
+        return margins, Local(small[0], R, W), *small[1:]
+
+    def hessian(self, local, candidate, center, p, every=1):
+        """The Hessian of one candidate's mean loss, of shape (k p, k p); of all rows."""
+        return self._sum(_hessian, candidate, center, p, handles=[local.W])
+
+    def best_constant(self):
+        """The raw prediction of shape (k,) that minimises the mean loss."""
+        return self.loss.constant_of(self._sum(Targets.totals, reads=False), 1 / self.n_rows)
+
+    def least_and_most_ahead(self, theta):
+        """How far the rows' own classes are ahead, at least and at most; each of shape (m,)."""
+        ends = self._all(MemoryRows.least_and_most_ahead, theta)
+        return np.min([least for least, _ in ends], axis=0), np.max([most for _, most in ends], 0)
+
+    @cached_property
+    def least_weight(self):
+        """The smallest of the weights."""
+        return min(self._all(Targets.least_weight.fget, reads=False))
+
+    # ------------------------------------------------------------------ vectors
+
+    def stack(self, vectors):
+        """The margins of J steps, side by side."""
+        return self._vectors(_stack, handles=vectors)
+
+    def combine(self, amounts, steps, start=None):
+        """start + sum_j c_j step_j, a part with every partition."""
+        start = [None] * len(self.parts) if start is None else start
+        return self._vectors(_combine, amounts, handles=[steps, start])
+
+    def restrict(self, vectors, kept):
+        """Those of the candidates ``kept``."""
+        return self._vectors(_restrict, kept, handles=[vectors])
+
+    # ------------------------------------------------------------------ moments
+
+    def spread(self):
+        """Mean and variances of the columns about the origin, each (n_features,)."""
+        first, squares = self._sum(MemoryRows.sums, self.pilot)
+        return self.pilot + first, np.maximum(squares - np.square(first), 0)
+
+    def moments(self, every=1):
+        """Weight, mean and Gram matrix about the mean, of all rows.
+
+        Of parts with weights w_j, means m_j and Gram matrices G_j about them (Chan, Golub &
+        LeVeque 1983): G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
+        """
+        parts = self._all(MemoryRows.moments)
+        weight = sum(w for w, _, _ in parts)
+        mean = _added([w * m for w, m, _ in parts]) / weight
+        gram = _added([G + w * np.outer(m - mean, m - mean) for w, m, G in parts])
+        return weight, mean, gram
+
+    def cross(self, center, centered):
+        """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""
+        mean = self._sum(Targets.weighted_sum, reads=False)
+        mean = mean if centered else np.zeros_like(mean)
+        return mean, *self._sum(MemoryRows.cross_about, mean, center)
+
+    def gram_product(self, center, V):
+        """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""
+        return self._sum(MemoryRows.gram_product, center, V)
+
+    def gram_in(self, center, T):
+        """sum_i s_i z_i z_i' for z_i = T'(x_i - center)."""
+        return self._sum(MemoryRows.gram_in, center, T)
+
+    def largest_row(self, center, inverse_scale, more):
+        """max_i of s_i (sum_j (x_ij - center_j)^2 inverse_scale_j + more)."""
+        return max(self._all(MemoryRows.largest_row, center, inverse_scale, more))
+
+    def largest_row_in(self, center, roots, more):
+        """max_i of s_i (|R (x_i - center)|^2 + more) for each root R, of shape (any,)."""
+        return np.max(self._all(MemoryRows.largest_row_in, center, roots, more), axis=0)
+
+    # ------------------------------------------------------------------ other rows
+
+    def in_double(self):
+        """The same rows, all arithmetic in float64."""
+        return self._like(Part.in_double, dtype=np.float64)
+
+    def columns(self, chosen):
+        """Of some columns only."""
+        return self._like(
+            Part.columns,
+            chosen,
+            n_features=len(chosen),
+            origin=Origin(self.origin.rows[chosen], self.origin.targets),
+            pilot=self.pilot[chosen],
+        )
+
+    def _like(self, change, *arguments, **facts):
+        task = delayed(change, pure=False)
+        parts = dask.persist(*(task(part, *arguments) for part in self.parts))
+        return DaskRows(self.blocks, list(parts), **{**self.facts, **facts})

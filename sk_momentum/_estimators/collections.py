@@ -1,0 +1,467 @@
+"""Dask collections: checked and encoded partition by partition, never brought together.
+
+A first read finds lengths, dtypes, what is not a number, labels and weights; the targets and
+weights then stay with the workers, and X is read anew by every pass (`_core.rows.dask`).
+"""
+
+from dataclasses import dataclass
+
+import dask
+import numpy as np
+from dask import delayed
+from scipy import sparse
+from sklearn.base import is_classifier
+
+from .._compat import check_feature_names, check_n_features
+from .._core.rows.dask import DaskRows, Part, Reader, table_of
+from .._core.rows.origin import Origin, few_of, middle_of_far
+from .._core.rows.targets import Targets
+from .labels import check_labels, codes_of, distinct
+from .validation import (
+    NO_WEIGHTS,
+    TRAINING,
+    NoWeight,
+    check_target_numbers,
+    refuse_too_large,
+    table_of_numbers,
+    weights_of,
+)
+
+
+def partitions_of(X):
+    """The blocks of columns of every partition of a collection, as lists of Delayed."""
+    if getattr(X, "ndim", 2) == 1:
+        return [[each] for each in np.ravel(X.to_delayed())]
+    if hasattr(X, "columns"):
+        return [[each] for each in X.to_delayed()]
+    return X.to_delayed().tolist()
+
+
+def known_chunks(X):
+    """The lengths of the partitions; None where the collection does not know them."""
+    chunks = getattr(X, "chunks", None)
+    return None if chunks is None or np.isnan(chunks[0]).any() else chunks[0]
+
+
+def aligned(X, other, name_X, name):
+    """Another collection's partitions, cut as those of X."""
+    chunks, own = known_chunks(X), None
+    if not dask.is_dask_collection(other):
+        if chunks is None:
+            raise ValueError(
+                f"{name} is not a Dask collection, and {name_X} does not know how long its "
+                f"partitions are; give {name} as a collection cut like {name_X}, such as "
+                f"another column of the same data frame."
+            )
+        other = np.asarray(other)
+        if len(other) != sum(chunks):
+            raise ValueError(
+                f"{name_X} and {name} have inconsistent numbers of samples: {sum(chunks)} rows "
+                f"and {len(other)}; they have to be as many."
+            )
+        ends = np.cumsum(chunks)
+        return [[delayed(other[b - a : b], traverse=False)] for a, b in zip(chunks, ends)]
+    own = known_chunks(other)
+    if chunks is not None and own is not None:
+        if sum(chunks) != sum(own):
+            raise ValueError(
+                f"{name_X} and {name} have inconsistent numbers of samples: {sum(chunks)} rows "
+                f"and {sum(own)}; they have to be as many."
+            )
+        if chunks != own:
+            other = other.rechunk({0: chunks})
+    parts, mine = partitions_of(other), partitions_of(X)
+    if len(parts) != len(mine):
+        raise ValueError(
+            f"{name_X} has {len(mine)} partitions and {name} has {len(parts)}, of unknown "
+            f"lengths; cut them alike, for example with {name}.repartition(...), or let them "
+            "know their lengths with compute_chunk_sizes()."
+        )
+    return parts
+
+
+@dataclass(frozen=True)
+class NumberChecker:
+    """Targets of a regression; X as finite numbers."""
+
+    name: str
+
+    def table(self, blocks, name):
+        """X of a partition, as validation of rows in memory has it."""
+        names = getattr(blocks[0], "columns", None)
+        parts = [
+            table_of_numbers(each, input_name=name, estimator=self.name, ensure_all_finite=False)
+            for each in blocks
+        ]
+        X = table_of(parts, np.result_type(*(part.dtype for part in parts)))
+        refuse_infinite(X, names, name)
+        return X
+
+    def targets(self, y, name):
+        """Targets of a partition, of shape (n_rows, n_targets)."""
+        return check_target_numbers(self.name, beside(y), name)
+
+    def fit(self, targets, dtype, name):
+        """Refuse targets whose squares do not fit."""
+        refuse_too_large(targets, dtype, name)
+
+    def labels(self, targets, name):
+        """All rows are alike."""
+        return np.zeros(1), np.zeros(len(targets), dtype=np.intp)
+
+    def numbers(self, targets):
+        """The targets themselves."""
+        return targets.reshape(len(targets), -1).astype(np.float64)
+
+
+class LabelChecker(NumberChecker):
+    """Labels of a classification."""
+
+    def targets(self, y, name):
+        """Labels of a partition, of shape (n_rows,)."""
+        return check_labels(beside(y), name)
+
+    def fit(self, targets, dtype, name):
+        """Labels are not squared."""
+
+    def labels(self, targets, name):
+        """The partition's labels, and which of them each row has."""
+        return distinct(targets, name, return_inverse=True)
+
+    def numbers(self, targets):
+        """No labels are far from 0."""
+        return np.zeros((len(targets), 1))
+
+
+def refuse_infinite(X, columns, name):
+    """Raise an error for values that are not finite; it names the first column."""
+    entries = X.data if sparse.issparse(X) else X
+    with np.errstate(all="ignore"):
+        if np.isfinite(entries.sum(dtype=np.float64)):
+            return
+    bad = ~np.isfinite(entries)
+    if not bad.any():
+        return
+    first = X.indices[bad].min() if sparse.issparse(X) else np.flatnonzero(bad.any(axis=0))[0]
+    column = int(first) if columns is None else repr(columns[first])
+    what = "NaN" if np.isnan(entries[bad]).any() else "infinity"
+    raise ValueError(
+        f"{name} contains {what} in column {column}; drop such rows or fill them, for example "
+        "with dropna or fillna of a data frame."
+    )
+
+
+def beside(blocks):
+    """Targets of a partition: one block, or columns beside each other."""
+    return blocks[0] if len(blocks) == 1 else np.column_stack([np.asarray(b) for b in blocks])
+
+
+@dataclass
+class Found:
+    """What a first read finds in a partition."""
+
+    error: str | None = None
+    n_rows: int = 0
+    dtype: np.dtype | None = None
+    sparse: bool = False
+    few: np.ndarray | None = None
+    few_targets: np.ndarray | None = None
+    # The targets of a row, without a row: (0,) or (0, n_targets).
+    like: np.ndarray | None = None
+    stored: np.ndarray | None = None
+    heaviest: float = 0.0
+    labels: np.ndarray | None = None
+    # Of every label, or of all rows: how many weigh anything, and how much beside the heaviest.
+    counts: np.ndarray | None = None
+    shares: np.ndarray | None = None
+
+
+def look(blocks, y, weights, checker, names):
+    """A first read of a partition: `Found`."""
+    try:
+        return _look(blocks, y, weights, checker, names)
+    except (TypeError, ValueError, OverflowError) as error:
+        return Found(error=f"{type(error).__name__}: {error}")
+
+
+def _look(blocks, y, weights, checker, names):
+    lengths = [_length(blocks[0]), *(_length(each[0]) for each in (y, weights) if each)]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"its lengths differ: {' and '.join(map(str, lengths))} rows in {names.X}, {names.y} "
+            "and the weights; they have to be cut alike."
+        )
+    if lengths[0] == 0:
+        return Found()
+    X = checker.table(blocks, names.X)
+    targets = checker.targets(y, names.y)
+    w = weights_of(weights[0] if weights else None, len(targets), name=names.sample_weight)
+    kept = np.flatnonzero(w)
+    found = Found(n_rows=len(kept), dtype=X.dtype, sparse=sparse.issparse(X))
+    if len(kept) == 0:
+        return found
+    found.heaviest = float(w.max())
+    labels, codes = checker.labels(targets, names.y)
+    found.labels = labels
+    found.counts = np.bincount(codes[kept], minlength=len(labels))
+    found.shares = np.bincount(codes[kept], w[kept] / found.heaviest, len(labels))
+    some = few_of(kept[:, None])[:, 0]
+    rows = X[some]
+    found.few = rows.toarray() if found.sparse else np.asarray(rows)
+    found.few_targets = checker.numbers(targets[some])
+    found.like = targets[:0]
+    checker.fit(targets, X.dtype, names.y)
+    if found.sparse:
+        found.stored = np.bincount(X[kept].indices, minlength=X.shape[1])
+    return found
+
+
+def _length(block):
+    return block.shape[0] if hasattr(block, "shape") else len(block)
+
+
+def part_of(y, weights, checker, encoder):
+    """A partition's `Part`: its targets, its weights, and how its X becomes rows."""
+    targets = checker.targets(y, "y")
+    w = weights_of(weights[0] if weights else None, len(targets), name="sample_weight")
+    kept = np.flatnonzero(w)
+    Y, factors = encoder.encode(targets[kept])
+    s = w[kept] / encoder.heaviest * factors / encoder.total
+    if not s.all():
+        counted = np.flatnonzero(s)
+        Y, s, kept = Y[:, counted], s[counted], kept[counted]
+    kept = None if len(kept) == len(w) else kept
+    origin = encoder.origin
+    if origin.targets.any():
+        Y = Y - origin.targets[:, None]
+    return Part(
+        Targets(Y, s, encoder.loss, encoder.dtype),
+        Reader(encoder.dtype, origin.rows, kept),
+        origin,
+    )
+
+
+@dataclass
+class CollectionRows:
+    """Rows of a Dask collection that have passed all checks.
+
+    Attributes
+    ----------
+    blocks, y, weights : list
+        Of every partition that has rows: blocks of X, targets, weights, as Delayed.
+    found : list of Found
+    checker : object
+        How targets are checked in a partition, and told apart.
+    classes : ndarray or None
+    factors : ndarray
+        The weight of every label.
+    n_outputs, n_features : int
+    """
+
+    blocks: list
+    y: list
+    weights: list
+    found: list
+    checker: object
+    classes: np.ndarray | None
+    factors: np.ndarray
+    n_outputs: int
+    n_features: int
+
+    @property
+    def n_rows(self):
+        """Rows of positive weight."""
+        return sum(int(each.counts[self._factors_of(each) > 0].sum()) for each in self.found)
+
+    def _factors_of(self, found):
+        """The weights of a partition's labels."""
+        if self.classes is None:
+            return self.factors
+        known = dict(zip(self.classes.tolist(), self.factors.tolist()))
+        # Labels of rows without weight are no classes.
+        return np.array([known.get(label, 0.0) for label in found.labels.tolist()])
+
+    @property
+    def dtype(self):
+        """float32 where all of X is."""
+        return np.result_type(*(each.dtype for each in self.found))
+
+    def for_loss(self, loss, *, fit_intercept, origin=None):
+        """The rows of the core, for a loss."""
+        heaviest = max(each.heaviest for each in self.found)
+        total = sum(
+            float(each.shares @ self._factors_of(each)) * (each.heaviest / heaviest)
+            for each in self.found
+        )
+        if origin is None:
+            origin = self._origin(loss) if fit_intercept else None
+        if origin is None:
+            origin = Origin.zero(self.n_features, self.n_outputs)
+        encoder = Encoder(
+            loss, self.n_outputs, self.classes, self.factors, heaviest, total, self.dtype, origin
+        )
+        task = delayed(part_of, pure=False)
+        shared = delayed(self.checker, traverse=False), delayed(encoder, traverse=False)
+        parts = dask.persist(*(task(y, w, *shared) for y, w in zip(self.y, self.weights)))
+        few = np.concatenate([each.few for each in self.found])
+        return DaskRows(
+            self.blocks,
+            list(parts),
+            loss=loss,
+            n_rows=self.n_rows,
+            n_features=self.n_features,
+            n_outputs=self.n_outputs,
+            dtype=self.dtype,
+            origin=origin,
+            pilot=few.mean(axis=0, dtype=np.float64) - origin.rows,
+        )
+
+    def _origin(self, loss):
+        few = few_of(np.concatenate([each.few for each in self.found]))
+        rows = middle_of_far(few)
+        if self.found[0].sparse:
+            stored = sum(each.stored for each in self.found)
+            rows = np.where(stored == sum(each.n_rows for each in self.found), rows, 0.0)
+        targets = np.zeros(self.n_outputs)
+        if loss.is_quadratic:
+            some = np.concatenate([each.few_targets for each in self.found])
+            targets = middle_of_far(few_of(some))
+        return Origin(rows, targets)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """From a partition's checked targets to encoded ones and the factors of their weights."""
+
+    loss: object
+    n_outputs: int
+    classes: np.ndarray | None
+    factors: np.ndarray
+    heaviest: float
+    total: float
+    dtype: np.dtype
+    origin: Origin
+
+    def encode(self, targets):
+        """Y of shape (k, n), and a factor a row."""
+        if self.classes is None:
+            Y = self.loss.encode(targets.reshape(len(targets), -1), self.n_outputs)
+            return Y.astype(self.dtype), np.ones(len(targets))
+        codes = codes_of(targets, self.classes, "y")
+        Y = self.loss.encode(codes, self.n_outputs)
+        return Y.astype(self.dtype), self.factors[codes]
+
+
+def validate_collection(estimator, X, y, sample_weight, *, reset, new_targets, names):
+    """As `validate_rows`, of a Dask collection.
+
+    Returns
+    -------
+    CollectionRows
+    """
+    if names is TRAINING:
+        refuse_what_needs_memory(estimator)
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires {names.y} to be passed, but the target "
+            f"{names.y} is None."
+        )
+    n_features = checked_columns(estimator, X, names.X, reset=reset)
+    blocks = partitions_of(X)
+    targets = aligned(X, y, names.X, names.y)
+    weights = [[] for _ in blocks]
+    if sample_weight is not None:
+        weights = aligned(X, sample_weight, names.X, names.sample_weight)
+    kind = LabelChecker if is_classifier(estimator) else NumberChecker
+    checker = kind(type(estimator).__name__)
+    task, shared = delayed(look, pure=False), delayed(checker, traverse=False)
+    found = dask.compute(
+        *(task(b, t, w, shared, names) for b, t, w in zip(blocks, targets, weights))
+    )
+    for number, each in enumerate(found):
+        if each.error is not None:
+            kind, _, message = each.error.partition(": ")
+            error = {"TypeError": TypeError}.get(kind, ValueError)
+            raise error(f"In partition {number}: {message}")
+    if not any(each.n_rows for each in found):
+        if any(each.dtype is not None for each in found):
+            raise ValueError(NO_WEIGHTS.format(name=names.sample_weight))
+        raise ValueError(f"Found no rows in {names.X}: all of its partitions are empty.")
+    chosen = [i for i, each in enumerate(found) if each.n_rows]
+    found = [found[i] for i in chosen]
+    classes, factors = classes_of(estimator, found, new=new_targets, names=names)
+    rows = CollectionRows(
+        blocks=[blocks[i] for i in chosen],
+        y=[targets[i] for i in chosen],
+        weights=[weights[i] for i in chosen],
+        found=found,
+        checker=checker,
+        classes=classes,
+        factors=factors,
+        n_outputs=outputs_of(estimator, found, new=new_targets, names=names),
+        n_features=n_features,
+    )
+    if not rows.n_rows:
+        raise NoWeight(
+            f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
+            f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
+        )
+    return rows
+
+
+def refuse_what_needs_memory(estimator):
+    """Raise an error for arguments that need rows in an order of their own."""
+    name = type(estimator).__name__
+    if estimator.batch_size is not None:
+        raise ValueError(
+            f"batch_size={estimator.batch_size} draws rows in an order of their own, which a Dask "
+            f"collection does not have; use batch_size=None, which reads every partition once a "
+            f"pass, or {name}.partial_fit on one partition after the other."
+        )
+    if estimator.early_stopping:
+        raise ValueError(
+            "early_stopping=True cannot hold out rows of a Dask collection; split it (for example "
+            "with X.partitions, or random_split of a data frame) and give the rest as X_val and "
+            "y_val, with early_stopping=False."
+        )
+
+
+def checked_columns(estimator, X, name, *, reset):
+    """The number of columns; their names and number as fitted on."""
+    if getattr(X, "ndim", 2) != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D collection instead: {name} needs rows and columns."
+        )
+    n_features = X.shape[1]
+    if hasattr(X, "columns"):
+        check_feature_names(estimator, X._meta, reset=reset)
+    else:
+        check_feature_names(estimator, np.empty((1, n_features)), reset=reset)
+    check_n_features(estimator, np.empty((1, n_features)), reset=reset)
+    return n_features
+
+
+def classes_of(estimator, found, *, new, names):
+    """The classes, None of a regression, and the weight of every label."""
+    if not is_classifier(estimator):
+        return None, np.ones(1)
+    labels = distinct(np.concatenate([each.labels for each in found]), names.y)
+    place = {label: i for i, label in enumerate(labels.tolist())}
+    heaviest = max(each.heaviest for each in found)
+    totals, counts = np.zeros(len(labels)), np.zeros(len(labels))
+    for each in found:
+        index = [place[label] for label in each.labels.tolist()]
+        totals[index] += each.shares * (each.heaviest / heaviest)
+        counts[index] += each.counts
+    weigh = counts > 0
+    return estimator._encode_labels(labels[weigh], totals[weigh], new=new, names=names)
+
+
+def outputs_of(estimator, found, *, new, names):
+    """Raw predictions a row."""
+    if is_classifier(estimator):
+        return estimator._n_outputs(None)
+    shapes = {each.like.shape[1:] for each in found}
+    if len(shapes) > 1:
+        raise ValueError(f"{names.y} has partitions with different numbers of targets: {shapes}.")
+    return estimator._check_width(found[0].like, new=new, names=names)
