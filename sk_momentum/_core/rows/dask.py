@@ -69,6 +69,7 @@ class Part:
 
     def rows(self, blocks):
         """The rows of the partition, of which X is read here."""
+        self.targets.targets = in_place(self.targets.targets)
         return MemoryRows.of(self.read(blocks), self.targets, self.origin)
 
     def in_double(self):
@@ -89,7 +90,7 @@ class Part:
 
 def table_of(blocks, dtype):
     """The blocks of a partition, side by side, as an ndarray or a CSR matrix of a dtype."""
-    blocks = [block if sparse.issparse(block) else np.asarray(block) for block in blocks]
+    blocks = [block if sparse.issparse(block) else in_place(np.asarray(block)) for block in blocks]
     if any(sparse.issparse(block) for block in blocks):
         X = sparse.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0].tocsr()
         X = X.astype(dtype, copy=False)
@@ -105,11 +106,25 @@ def table_of(blocks, dtype):
 
 
 def _with_rows(function, part, blocks, *arguments):
-    return function(part.rows(blocks), *arguments)
+    return function(part.rows(blocks), *map(in_place, arguments))
 
 
 def _with_targets(function, part, *arguments):
-    return function(part.targets, *arguments)
+    part.targets.targets = in_place(part.targets.targets)
+    return function(part.targets, *map(in_place, arguments))
+
+
+def in_place(array):
+    """An array as if it had been made here: aligned, its elements one after the other.
+
+    What came from another worker may lie anywhere, and NumPy then adds up in another order: the
+    last bits would tell which worker had done what.
+    """
+    if not isinstance(array, np.ndarray):
+        return array
+    flags = array.flags
+    beside = flags.c_contiguous or flags.f_contiguous
+    return array if flags.aligned and beside else np.array(array, order="C")
 
 
 def _gradient(rows, R, n_parameters):
