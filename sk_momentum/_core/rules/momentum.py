@@ -19,6 +19,10 @@ Sutskever, I. et al. (2013). On the importance of initialization and momentum in
 O'Donoghue, B. & Candes, E. (2015). Adaptive restart for accelerated gradient schemes.
 """
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from .names import RuleName
@@ -50,20 +54,55 @@ def stable_limit(momentum_type, momentum, smoothness):
     return limit
 
 
-class Rule:
-    """What a descent may ask of every rule."""
+class Rule(ABC):
+    """What a descent asks of every rule.
 
-    # The mean loss at the iterate, the learning rate chosen, where no step improves F, and the
-    # gradient norm to be reached: only of rules that search.
+    Attributes
+    ----------
+    name : RuleName
+    momentum : ndarray of shape (m,)
+        The momentum of the last step.
+    learning_rate : ndarray of shape (m,) or None
+        Where the rule chose it: that of the last step.
+    local : Local or None
+        The mean loss at the iterate, where the rule knows it.
+    goal : ndarray of shape (m,) or None
+        The gradient norm at which the descent will end; set before every epoch.
+    exhausted : bool or ndarray of bool of shape (m,)
+        Where no step improves F.
+    searches : bool
+        Whether every step is the best one along its directions.
+    points : tuple of str
+        Names of the arrays of its state that are points, not differences of points.
+    """
+
+    name: RuleName
+    momentum: np.ndarray
+    learning_rate: np.ndarray | None = None
     local = None
-    goal = None
-    # Names of the arrays of its state that are points, not differences of points.
-    points = ()
-    learning_rate = None
-    exhausted = False
+    goal: np.ndarray | None = None
+    exhausted: bool | np.ndarray = False
     searches = False
+    points: tuple[str, ...] = ()
 
-    def begin_anew(self, theta):
+    @abstractmethod
+    def init(self, theta: np.ndarray) -> None:
+        """Begin at theta of shape (m, k, p)."""
+
+    @abstractmethod
+    def step(self, theta: np.ndarray, G: np.ndarray, eta: np.ndarray) -> None:
+        """One step with the gradient G at theta, in place; eta of shape (m, 1, 1)."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """Named arrays, first axis the candidate: all that a step depends on but theta."""
+
+    @abstractmethod
+    def keep(self, kept: np.ndarray) -> None:
+        """Restrict to the candidates ``kept``."""
+
+    def begin_anew(self, theta: np.ndarray) -> None:  # noqa: B027 - most rules know nothing
         """After a change of the arithmetic: what was computed at theta is void."""
 
 
