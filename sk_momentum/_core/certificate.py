@@ -62,6 +62,7 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
     if local is None:
         local = objective.local(objective.all_margins(theta))
     every = max(1, objective.rows.n_rows // (SAMPLE_ROWS * p))
+    every = every if objective.rows.can_sample else 1
 
     def gap(i, every):
         metric = Curvature(objective, bound, local, i, l2[i], every=every, free=free[i])

@@ -39,7 +39,7 @@ def make_geometry(name, objective, *, both_auto):
     if both_auto and name == "full" and not objective.loss.is_quadratic:
         rows = objective.rows
         every = rows.n_rows // (SAMPLE_ROWS * rows.n_features)
-        if every > 1:
+        if every > 1 and rows.can_sample:
             centered = objective.fit_intercept
             objective.moments = SampledMoments(rows, centered=centered, every=every)
     return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)

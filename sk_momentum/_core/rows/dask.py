@@ -203,6 +203,9 @@ class DaskRows(Rows):
         How often X was read.
     """
 
+    # A partition is read as a whole.
+    can_sample = False
+
     def __init__(self, blocks, parts, **facts):
         self.blocks, self.parts, self.facts = blocks, parts, facts
         self.reads = 0
@@ -268,7 +271,9 @@ class DaskRows(Rows):
         return self._sum(MemoryRows.evaluate, theta)
 
     def margins(self, theta):
-        """Raw predictions of all rows, a part with every partition."""
+        """Raw predictions of all rows, a part with every partition; without X where w = 0."""
+        if not theta[..., : self.n_features].any():
+            return self._vectors(Targets.constant, theta[..., self.n_features :])
         return self._vectors(MemoryRows.margins, theta, reads=True)
 
     def local(self, margins):

@@ -56,6 +56,8 @@ class Rows(ABC):
     origin: Any
     # Whether absent columns of sparse batches see nothing but the penalty.
     skips_absent_columns = False
+    # Whether a few of the rows cost less than all of them.
+    can_sample = True
 
     @property
     def moved(self) -> bool:

@@ -85,6 +85,11 @@ class Targets:
 
     advance = Rows.advance
 
+    def constant(self, b):
+        """Raw predictions (m, k, n_rows) of intercepts (m, k, 1), or of none."""
+        Z = np.zeros((*b.shape[:2], self.n_rows), dtype=self.dtype)
+        return Z + b.astype(self.dtype) if b.shape[-1] else Z
+
     def astype(self, dtype):
         """The same, for arithmetic of another dtype."""
         return Targets(self.Y, self.s, self.loss, dtype)
