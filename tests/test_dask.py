@@ -433,3 +433,36 @@ def test_a_worker_that_dies_costs_a_computation_not_the_answer():
         killer.join()
         assert time.perf_counter() - started < 60
     np.testing.assert_array_equal(found.coef_, expected.coef_)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="limits as Linux has them")
+def test_a_file_larger_than_memory(tmp_path):
+    """66 partitions of 5 MB, within 64 MB: the optimum of the rows together."""
+    import subprocess
+    import sys
+
+    n, d, n_parts = 4_000, 160, 66
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(d)
+    tables = []
+    for number in range(n_parts):
+        X = np.random.default_rng(number).standard_normal((n, d))
+        y = (X @ truth + 3 * np.random.default_rng(1000 + number).standard_normal(n) > 0) * 1
+        frame = pd.DataFrame(X, columns=[f"c{i}" for i in range(d)]).assign(label=y)
+        frame.to_parquet(tmp_path / f"{number:03}.parquet")
+        tables.append((X.astype(np.float64), y))
+    script = os.path.join(os.path.dirname(__file__), "_within_memory.py")
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, script, str(tmp_path), str(64 * 2**20)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    status, loss = done.stdout.split()
+    X, y = (np.concatenate(each) for each in zip(*tables))
+    assert X.nbytes >= 5 * 64 * 2**20
+    assert status == "converged"
+    expected = MomentumLogisticClassifier(tol=1e-8).fit(X, y).loss_history_[-1]
+    assert float(loss) == pytest.approx(expected, rel=1e-6)

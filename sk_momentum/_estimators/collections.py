@@ -30,10 +30,12 @@ from .validation import (
 
 def partitions_of(X):
     """The blocks of columns of every partition of a collection, as lists of Delayed."""
-    if getattr(X, "ndim", 2) == 1:
+    if hasattr(X, "simplify"):
+        # Only the columns asked for are read. Any further and Dask would read several partitions
+        # of few columns as one: those of y would no longer be those of X.
+        return [[each] for each in X.simplify().to_delayed(optimize_graph=False)]
+    if X.ndim == 1:
         return [[each] for each in np.ravel(X.to_delayed())]
-    if hasattr(X, "columns"):
-        return [[each] for each in X.to_delayed()]
     return X.to_delayed().tolist()
 
 
