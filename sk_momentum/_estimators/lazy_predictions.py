@@ -5,7 +5,8 @@ import dask.array as da
 import numpy as np
 from dask import delayed
 
-from .collections import aligned, checked_columns, known_chunks, partitions_of, table_of
+from .._core.rows.dask import table_of
+from .collections import aligned, checked_columns, known_chunks, partitions_of
 
 
 def predicted(model, method, X):
