@@ -195,3 +195,15 @@ def test_empty_rows_and_columns():
     center, scale = np.linspace(-1, 2, D), np.geomspace(1e-3, 10, D)
     norms = design.weighted_row_norms(center, scale)
     np.testing.assert_allclose(norms, (X - center) ** 2 @ scale, rtol=1e-10)
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values())
+def test_no_columns_at_all(container):
+    """What is left where a restriction leaves none: margins and moments of nothing."""
+    design = make_design(container(table(N, D))).columns(np.array([], dtype=int))
+    assert design.n_features == 0
+    np.testing.assert_array_equal(design.forward_all(np.zeros((2, 0))), np.zeros((2, N)))
+    assert design.adjoint_all(np.ones((2, N))).shape == (2, 0)
+    weight, mean, gram = design.moments(weights(N))
+    assert weight == pytest.approx(1.0)
+    assert (mean.shape, gram.shape) == ((0,), (0, 0))

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, make, some_theta
+from _core import LOSSES, make, some_theta, table
 
 from sk_momentum._core.geometry.preconditioner import check_scales
-from sk_momentum._core.knobs import Diagonal, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -73,3 +73,12 @@ def test_scales_whose_inverse_a_dtype_cannot_hold(dtype):
             check_scales(np.array([[1.0, bad, 1.0]]), dtype)
         with pytest.raises(ValueError, match="column 2"):
             check_scales(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, bad]]), dtype)
+
+
+@pytest.mark.parametrize("geometry", [Diagonal, ColumnScales, Full])
+def test_a_column_too_small_to_square_is_refused_and_no_warning_comes_first(geometry):
+    """The variance is a number still, 1e-310; its inverse is none."""
+    X = table()
+    X[:, 1] *= 1e-155
+    with pytest.raises(ValueError, match=r"column 1, for one.*or too small"):
+        geometry(make(LOSSES[0], X=X))

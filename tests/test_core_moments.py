@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, rows_of, table, weights
 
+from sk_momentum._core.losses import HalfSquaredError
 from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.moments import (
     MergedMoments,
     Moments,
@@ -157,3 +159,16 @@ def test_values_too_large_to_square_are_refused(container, dtype):
     else:
         # Squared in float64, whatever the rows are.
         assert np.isfinite(moments.variances).all()
+
+
+def test_cross_moments_of_targets_and_columns(container, centered):
+    """About the targets' mean or about 0; the columns about any center."""
+    X, s = table(N, D), weights(N)
+    Y = np.random.default_rng(0).standard_normal((3, N)) + 2.0
+    rows = MemoryRows(design=make_design(container(X)), Y=Y, s=s, loss=HalfSquaredError())
+    center = np.linspace(-1.0, 2.0, D)
+    mean, squares, cross = rows.cross(center, centered)
+    np.testing.assert_allclose(mean, Y @ s if centered else np.zeros(3), rtol=1e-12)
+    R = Y - mean[:, None]
+    np.testing.assert_allclose(squares, np.square(R) @ s, rtol=1e-12)
+    np.testing.assert_allclose(cross, (R * s) @ (X - center), rtol=1e-11, atol=1e-13)

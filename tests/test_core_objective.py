@@ -313,3 +313,9 @@ def test_moments_are_taken_where_they_pay():
     assert kind(quadratic, 3, d=60) is QuadraticObjective
     assert kind(quadratic, 100, n=10, d=10) is QuadraticObjective
     assert kind(quadratic, 100, n=10, d=11) is Objective
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_weight_is_below_the_least(loss):
+    objective = make(loss)
+    assert objective.rows.least_weight == min(objective.rows.s)

@@ -278,3 +278,44 @@ def test_a_shift_and_back():
     zero = Origin.zero(2, 3)
     assert not zero.rows.any()
     assert zero.targets.shape == (3,)
+
+
+@pytest.mark.parametrize("of", ["rows", "targets"])
+def test_coefficients_about_an_origin_lose_digits_on_the_way_back(of):
+    """Of rows or of targets alike: `rounds` says so, and F is then looked at once more."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    origin = Origin(ORIGIN * (of == "rows"), np.array([0.7, 0.0, 0.0]) * (of == "targets"))
+    objective = from_design(
+        Objective,
+        design=make_design(table(90, D), origin.rows),
+        penalty=ElasticNet((0.3,), 0.0, np.float64),
+        Y=encoded_targets(loss, 90),
+        s=weights(90),
+        origin=origin,
+        loss=loss(),
+        fit_intercept=True,
+    )
+    assert objective.rounds
+    thetas = [some_theta(objective, seed=seed) for seed in range(20)]
+    assert any((objective.taken(objective.released(each)) != each).any() for each in thetas)
+
+
+def test_a_released_intercept_belongs_to_the_coefficients_beside_it():
+    """Two dates in float32: what rounding does to either coefficient, the intercept knows."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    dates, rng = np.array([20240131.0, 19990131.0, 0.0, 3.0]), np.random.default_rng(0)
+    objective = from_design(
+        Objective,
+        design=make_design((np.round(table(90, D)) + dates).astype(np.float32), dates),
+        penalty=ElasticNet((0.3,) * 40, 0.0, np.float32),
+        Y=encoded_targets(loss, 90).astype(np.float32),
+        s=weights(90).astype(np.float32),
+        loss=loss(),
+        fit_intercept=True,
+    )
+    theta = rng.standard_normal((40, 3, D + 1))
+    found = objective.released(theta)
+    assert found.dtype == np.float32
+    wide = found.astype(np.longdouble)
+    at_origin = wide[..., :D] @ dates.astype(np.longdouble) + wide[..., D]
+    assert (np.abs(at_origin - theta[..., D]) < 0.2 * np.spacing(np.abs(found[..., D]))).all()

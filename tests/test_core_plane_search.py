@@ -190,3 +190,20 @@ def test_candidates_of_a_plane_search_are_each_alone():
                 rule.step(own, rule.objective.evaluate(own)[1])
                 np.testing.assert_allclose(theta[i], own[0], rtol=1e-6, atol=1e-9)
                 np.testing.assert_allclose(together.learning_rate[i], rule.learning_rate[0], 1e-5)
+
+
+@pytest.mark.parametrize("geometry", [Identity, ColumnScales, Full])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_at_the_optimum_the_search_is_exhausted(loss, geometry):
+    """Where F sees nothing of a step any more, and g' P^-1 g has not fallen for a while."""
+    objective = make(loss, alphas=(0.1,))
+    rule = PlaneSearch(geometry(objective))
+    theta = objective.null_model(1)
+    rule.init(theta)
+    epochs = 0
+    while not rule.exhausted.all():
+        rule.step(theta, objective.evaluate(theta)[1])
+        epochs += 1
+        assert epochs <= 100
+    assert epochs > _plane_search.IDLE
+    np.testing.assert_allclose(objective.evaluate(theta)[1], 0, atol=1e-7)
