@@ -1,11 +1,14 @@
 """The house: few doors, imports that go one way, nothing longer than it should be."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
 
 import sk_momentum
+from sk_momentum._core.rows.protocol import Rows
+from sk_momentum._core.rules.momentum import Rule
 
 PACKAGE = Path(sk_momentum.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -113,3 +116,22 @@ def test_the_core_sees_no_estimator():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
                 assert [alias.name for alias in node.names] == ["ConvergenceWarning"]
+
+
+def test_public_functions_and_protocols_are_typed():
+    """With `py.typed` beside them, so that type checkers look."""
+    assert (PACKAGE / "py.typed").exists()
+    functions = [
+        getattr(sk_momentum, name)
+        for name in sk_momentum.__all__
+        if inspect.isfunction(getattr(sk_momentum, name))
+    ]
+    for protocol in (Rows, Rule):
+        hooks = [getattr(protocol, name) for name in protocol.__abstractmethods__]
+        functions += [hook.fget if isinstance(hook, property) else hook for hook in hooks]
+    assert len(functions) > 20
+    for function in functions:
+        signature = inspect.signature(function)
+        names = [name for name in signature.parameters if name != "self"]
+        annotated = set(function.__annotations__)
+        assert annotated >= {*names, "return"}, function

@@ -9,6 +9,7 @@ from sk_momentum._core.descent import descend
 from sk_momentum._core.geometry.full import Full
 from sk_momentum._core.geometry.preconditioner import Diagonal
 from sk_momentum._core.history import Plan
+from sk_momentum._core.knobs import make_geometry, make_rule
 from sk_momentum._core.losses import Loss, add_diagonal_hessian, elementwise_forms
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
@@ -183,14 +184,14 @@ class GradientDescent(Rule):
         self.momentum = self.momentum[kept]
 
 
-def descended(objective, geometry, rule, eta=1.0, **plan):
+def descended(objective, geometry, rule, rates=None, **plan):
     m = len(geometry.l2)
     return descend(
         objective=objective,
         geometry=geometry,
         rule=rule,
         theta=objective.null_model(m),
-        learning_rate=np.full(m, eta),
+        learning_rate=np.ones(m) if rates is None else rates,
         plan=Plan(**{"max_iter": 60, "tol": 1e-9, **plan}),
     )
 
@@ -220,29 +221,64 @@ def test_a_loss_of_our_own():
     assert all(np.diff(outcome.history["loss"]) <= 1e-14)
 
 
-@pytest.mark.parametrize("geometry", [Diagonal, Full])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_home_for_rows_of_our_own(loss, geometry):
-    """Two halves, dense and sparse: the same descents as of the rows together."""
-    whole = make(loss, alphas=(0.1, 0.5))
-    rows, cut = whole.rows, 40
-    X = rows.design.X
-    parts = [
-        MemoryRows(design=make_design(X[a]), Y=rows.Y[:, a], s=rows.s[a], loss=rows.loss)
-        for a in (slice(0, cut), slice(cut, None))
-    ]
-    halves = Objective(
-        rows=Halves(*parts), penalty=ElasticNet((0.1, 0.5), 0.0, float), fit_intercept=True
-    )
-    for rule in (PlaneSearch, GradientDescent):
-        found, expected = (
-            descended(each, metric, rule(metric), max_iter=30)
-            for each, metric in ((o, geometry(o)) for o in (halves, make(loss, alphas=(0.1, 0.5))))
+KNOBS = {
+    "auto": ("full", "auto", "auto"),
+    "auto diagonal": ("diagonal", "auto", "auto"),
+    "auto raw": (None, "auto", "auto"),
+    "accelerated": ("full", "auto", 0.8),
+    "numbers": ("diagonal", 0.9, 0.7),
+    "numbers raw": (None, 0.5, 0.02),
+}
+
+
+def halves_of(rows, cut=40):
+    """The same rows in two homes."""
+    return Halves(
+        *(
+            MemoryRows(
+                design=make_design(rows.design.X[part]),
+                Y=rows.Y[:, part],
+                s=rows.s[part],
+                loss=rows.loss,
+            )
+            for part in (slice(0, cut), slice(cut, None))
         )
-        for one, other in zip(found, expected):
-            assert one.status == other.status
-            np.testing.assert_allclose(one.theta, other.theta, rtol=1e-6, atol=1e-9)
-            np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=1e-9)
+    )
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("knobs", KNOBS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_home_for_rows_of_our_own(loss, knobs, l1_ratio):
+    """Two halves: the same descents as of the rows together, whatever the knobs mean.
+
+    Their vectors are pairs of arrays: whoever but the rows calculated with them would fail.
+    """
+    name, momentum, rate = KNOBS[knobs]
+    if l1_ratio and name == "full":
+        name = "diagonal"
+    both_auto = momentum == rate == "auto"
+    outcomes = []
+    for cut in (False, True):
+        objective = make(loss, alphas=(0.1, 0.5), l1_ratio=l1_ratio)
+        if cut:
+            objective = Objective(
+                rows=halves_of(objective.rows), penalty=objective.penalty, fit_intercept=True
+            )
+        geometry = make_geometry(name, objective, both_auto=both_auto)
+        rule, rates = make_rule(
+            geometry,
+            learning_rate=[rate] * 2,
+            momentum=[momentum] * 2,
+            momentum_type="ema",
+            minibatch=False,
+            batch_size=objective.rows.n_rows,
+        )
+        outcomes.append(descended(objective, geometry, rule, rates, max_iter=30, tol=1e-7))
+    for one, other in zip(*outcomes):
+        assert one.status == other.status
+        np.testing.assert_allclose(one.theta, other.theta, rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=1e-9)
 
 
 def test_a_rule_of_our_own():

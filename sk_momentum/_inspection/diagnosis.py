@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from html import escape
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -168,7 +169,9 @@ def shown(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def stable_learning_rate(estimator, X, y, sample_weight=None):
+def stable_learning_rate(
+    estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float:
     """The learning rate below which a fixed learning rate converges on a quadratic.
 
     With L the smoothness of the objective in the geometry used (the expected smoothness of a
@@ -245,7 +248,12 @@ def stable_learning_rate(estimator, X, y, sample_weight=None):
     return float(stable_limit(found.rule.momentum_type, found.rule.momentum[0], L))
 
 
-def diagnose(estimator, X=None, y=None, sample_weight=None):
+def diagnose(
+    estimator: BaseEstimator,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> Diagnosis:
     """Say what happened in a fit, why, and which knob to change to what.
 
     Parameters
