@@ -5,7 +5,7 @@ import dask.array as da
 import numpy as np
 from dask import delayed
 
-from .._core.rows.dask import table_of
+from .._core.rows.partition import table_of
 from .collections import aligned, checked_columns, known_chunks, partitions_of
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from .._core.rows.dask import Part, Reader, table_of
 from .._core.rows.origin import Origin, few_of
+from .._core.rows.partition import Part, Reader, table_of
 from .._core.rows.targets import Targets
 from .labels import check_labels, codes_of, distinct
 from .validation import check_target_numbers, refuse_too_large, table_of_numbers, weights_of

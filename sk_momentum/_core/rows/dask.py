@@ -12,158 +12,36 @@ The scheduler is the one in force.  Only those who have collections import this 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 
 import dask
 import numpy as np
 from dask import delayed
-from scipy import sparse
 
 from .design import GRAM_EPOCHS
-from .make import make_design
 from .memory import MemoryRows
 from .origin import Origin
+from .partition import (
+    Part,
+    advance_of,
+    along_of,
+    combine_of,
+    gradient_of,
+    hessian_of,
+    local_of,
+    restrict_of,
+    stack_of,
+    toward_of,
+    with_rows,
+    with_targets,
+)
 from .protocol import Local, Rows
 from .targets import Targets
 
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
 # that is expensive, for the workers and for the host that adds them up.
 LARGEST_GRAM = 30 * GRAM_EPOCHS
-
-
-@dataclass(frozen=True)
-class Reader:
-    """From the blocks of a partition to rows about an origin.
-
-    Attributes
-    ----------
-    dtype : numpy dtype
-    origin : ndarray of shape (n_features,)
-    kept : ndarray of int or None
-        The rows of weight > 0; None for all.
-    chosen : ndarray of int or None
-        The columns; None for all.
-    """
-
-    dtype: np.dtype
-    origin: np.ndarray
-    kept: np.ndarray | None = None
-    chosen: np.ndarray | None = None
-
-    def __call__(self, blocks):
-        X = table_of(blocks, self.dtype)
-        X = X if self.kept is None else X[self.kept]
-        X = X if self.chosen is None else X[:, self.chosen]
-        return make_design(X, self.origin)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What of a partition stays with its worker, and how its X becomes rows."""
-
-    targets: Targets
-    read: Reader
-    origin: Origin
-
-    def rows(self, blocks):
-        """The rows of the partition, of which X is read here."""
-        self.targets.targets = in_place(self.targets.targets)
-        return MemoryRows.of(self.read(blocks), self.targets, self.origin)
-
-    def in_double(self):
-        """The same in float64."""
-        return replace(
-            self,
-            targets=self.targets.astype(np.float64),
-            read=replace(self.read, dtype=np.dtype(np.float64)),
-        )
-
-    def columns(self, chosen):
-        """Of some columns only."""
-        before, origin = self.read, Origin(self.origin.rows[chosen], self.origin.targets)
-        all_of = chosen if before.chosen is None else before.chosen[chosen]
-        read = replace(before, origin=before.origin[chosen], chosen=all_of)
-        return replace(self, read=read, origin=origin)
-
-
-def table_of(blocks, dtype):
-    """The blocks of a partition, side by side, as an ndarray or a CSR matrix of a dtype."""
-    blocks = [block if sparse.issparse(block) else in_place(np.asarray(block)) for block in blocks]
-    if any(sparse.issparse(block) for block in blocks):
-        X = sparse.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0].tocsr()
-        X = X.astype(dtype, copy=False)
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        return X
-    X = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
-    return X.astype(dtype, copy=False)
-
-
-# ---------------------------------------------------------------- tasks: of rows, and of targets
-
-
-def _with_rows(function, part, blocks, *arguments):
-    return function(part.rows(blocks), *map(in_place, arguments))
-
-
-def _with_targets(function, part, *arguments):
-    part.targets.targets = in_place(part.targets.targets)
-    return function(part.targets, *map(in_place, arguments))
-
-
-def in_place(array):
-    """An array as if it had been made here: aligned, its elements one after the other.
-
-    What came from another worker may lie anywhere, and NumPy then adds up in another order: the
-    last bits would tell which worker had done what.
-    """
-    if not isinstance(array, np.ndarray):
-        return array
-    flags = array.flags
-    beside = flags.c_contiguous or flags.f_contiguous
-    return array if flags.aligned and beside else np.array(array, order="C")
-
-
-def _gradient(rows, R, n_parameters):
-    return rows.gradient(Local(None, R, None), n_parameters)
-
-
-def _hessian(rows, W, candidate, center, p):
-    return rows.hessian(Local(None, None, W), candidate, center, p)
-
-
-def _toward(rows, R, W, other, theta):
-    steps, slope, curvature = rows.toward(Local(None, R, W), theta, other)
-    return steps, (slope, curvature)
-
-
-def _advance(targets, start, steps, amounts):
-    margins, local, slope, curvature = targets.advance(start, steps, amounts)
-    return (margins, local.R, local.W), (local.value, slope, curvature)
-
-
-def _local(targets, margins):
-    local = targets.local(margins)
-    return (local.R, local.W), local.value
-
-
-def _along(targets, R, W, steps):
-    return targets.along(Local(None, R, W), steps)
-
-
-def _stack(targets, *vectors):
-    return targets.stack(list(vectors))
-
-
-def _combine(targets, steps, start, amounts):
-    return targets.combine(amounts, steps, start)
-
-
-def _restrict(targets, margins, kept):
-    return targets.restrict(margins, kept)
 
 
 def _items(tuples, index):
@@ -223,7 +101,7 @@ class DaskRows(Rows):
     def _tasks(self, function, handles, arguments, *, reads):
         """A task a partition: of its rows if it reads X, else of its targets."""
         self.reads += reads
-        task = delayed(_with_rows if reads else _with_targets, pure=False)
+        task = delayed(with_rows if reads else with_targets, pure=False)
         small = [delayed(each, traverse=False) for each in arguments]
         tasks = []
         for i, part in enumerate(self.parts):
@@ -278,16 +156,16 @@ class DaskRows(Rows):
 
     def local(self, margins):
         """The mean loss to second order in the margins."""
-        vectors, value = self._both(_local, handles=[margins])
+        vectors, value = self._both(local_of, handles=[margins])
         return Local(value, _items(vectors, 0), _items(vectors, 1))
 
     def gradient(self, local, n_parameters):
         """The gradient (m, k, p) from the derivative in the margins: one read."""
-        return self._sum(_gradient, n_parameters, handles=[local.R])
+        return self._sum(gradient_of, n_parameters, handles=[local.R])
 
     def along(self, local, steps):
         """Slope (m, J) and curvature (m, J, J) of the mean loss along steps."""
-        return self._sum(_along, handles=[local.R, local.W, steps], reads=False)
+        return self._sum(along_of, handles=[local.R, local.W, steps], reads=False)
 
     def curvature_along(self, steps):
         """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
@@ -297,18 +175,18 @@ class DaskRows(Rows):
         """As `margins`, `stack` and `along` in one read."""
         other = [None] * len(self.parts) if other is None else other
         handles = [local.R, local.W, other]
-        steps, (slope, curvature) = self._both(_toward, theta, handles=handles, reads=True)
+        steps, (slope, curvature) = self._both(toward_of, theta, handles=handles, reads=True)
         return steps, slope, curvature
 
     def advance(self, start, steps, amounts):
         """As `combine`, `local` and `along`, without a read."""
-        vectors, small = self._both(_advance, amounts, handles=[start, steps])
+        vectors, small = self._both(advance_of, amounts, handles=[start, steps])
         margins, R, W = (_items(vectors, i) for i in range(3))
         return margins, Local(small[0], R, W), *small[1:]
 
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p); of all rows."""
-        return self._sum(_hessian, candidate, center, p, handles=[local.W])
+        return self._sum(hessian_of, candidate, center, p, handles=[local.W])
 
     def best_constant(self):
         """The raw prediction of shape (k,) that minimises the mean loss."""
@@ -328,16 +206,16 @@ class DaskRows(Rows):
 
     def stack(self, vectors):
         """The margins of J steps, side by side."""
-        return self._vectors(_stack, handles=vectors)
+        return self._vectors(stack_of, handles=vectors)
 
     def combine(self, amounts, steps, start=None):
         """start + sum_j c_j step_j, a part with every partition."""
         start = [None] * len(self.parts) if start is None else start
-        return self._vectors(_combine, amounts, handles=[steps, start])
+        return self._vectors(combine_of, amounts, handles=[steps, start])
 
     def restrict(self, vectors, kept):
         """Those of the candidates ``kept``."""
-        return self._vectors(_restrict, kept, handles=[vectors])
+        return self._vectors(restrict_of, kept, handles=[vectors])
 
     # ------------------------------------------------------------------ moments
 

@@ -1,0 +1,152 @@
+"""What a task does with a partition of a collection: it becomes rows, and rows say something.
+
+Nothing here knows of Dask: functions of a partition and small arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from .make import make_design
+from .memory import MemoryRows
+from .origin import Origin
+from .protocol import Local
+from .targets import Targets
+
+
+@dataclass(frozen=True)
+class Reader:
+    """From the blocks of a partition to rows about an origin.
+
+    Attributes
+    ----------
+    dtype : numpy dtype
+    origin : ndarray of shape (n_features,)
+    kept : ndarray of int or None
+        The rows of weight > 0; None for all.
+    chosen : ndarray of int or None
+        The columns; None for all.
+    """
+
+    dtype: np.dtype
+    origin: np.ndarray
+    kept: np.ndarray | None = None
+    chosen: np.ndarray | None = None
+
+    def __call__(self, blocks):
+        X = table_of(blocks, self.dtype)
+        X = X if self.kept is None else X[self.kept]
+        X = X if self.chosen is None else X[:, self.chosen]
+        return make_design(X, self.origin)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a partition stays with its worker, and how its X becomes rows."""
+
+    targets: Targets
+    read: Reader
+    origin: Origin
+
+    def rows(self, blocks):
+        """The rows of the partition, of which X is read here."""
+        self.targets.targets = in_place(self.targets.targets)
+        return MemoryRows.of(self.read(blocks), self.targets, self.origin)
+
+    def in_double(self):
+        """The same in float64."""
+        return replace(
+            self,
+            targets=self.targets.astype(np.float64),
+            read=replace(self.read, dtype=np.dtype(np.float64)),
+        )
+
+    def columns(self, chosen):
+        """Of some columns only."""
+        before, origin = self.read, Origin(self.origin.rows[chosen], self.origin.targets)
+        all_of = chosen if before.chosen is None else before.chosen[chosen]
+        read = replace(before, origin=before.origin[chosen], chosen=all_of)
+        return replace(self, read=read, origin=origin)
+
+
+def table_of(blocks, dtype):
+    """The blocks of a partition, side by side, as an ndarray or a CSR matrix of a dtype."""
+    blocks = [block if sparse.issparse(block) else in_place(np.asarray(block)) for block in blocks]
+    if any(sparse.issparse(block) for block in blocks):
+        X = sparse.hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0].tocsr()
+        X = X.astype(dtype, copy=False)
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        return X
+    X = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+    return X.astype(dtype, copy=False)
+
+
+# ---------------------------------------------------------------- tasks: of rows, and of targets
+
+
+def with_rows(function, part, blocks, *arguments):
+    """What a function says of the rows of a partition, which reads X."""
+    return function(part.rows(blocks), *map(in_place, arguments))
+
+
+def with_targets(function, part, *arguments):
+    """What a function says of the targets of a partition, which needs no X."""
+    part.targets.targets = in_place(part.targets.targets)
+    return function(part.targets, *map(in_place, arguments))
+
+
+def in_place(array):
+    """An array as if it had been made here: aligned, its elements one after the other.
+
+    What came from another worker may lie anywhere, and NumPy then adds up in another order: the
+    last bits would tell which worker had done what.
+    """
+    if not isinstance(array, np.ndarray):
+        return array
+    flags = array.flags
+    beside = flags.c_contiguous or flags.f_contiguous
+    return array if flags.aligned and beside else np.array(array, order="C")
+
+
+def gradient_of(rows, R, n_parameters):
+    return rows.gradient(Local(None, R, None), n_parameters)
+
+
+def hessian_of(rows, W, candidate, center, p):
+    return rows.hessian(Local(None, None, W), candidate, center, p)
+
+
+def toward_of(rows, R, W, other, theta):
+    steps, slope, curvature = rows.toward(Local(None, R, W), theta, other)
+    return steps, (slope, curvature)
+
+
+def advance_of(targets, start, steps, amounts):
+    margins, local, slope, curvature = targets.advance(start, steps, amounts)
+    return (margins, local.R, local.W), (local.value, slope, curvature)
+
+
+def local_of(targets, margins):
+    local = targets.local(margins)
+    return (local.R, local.W), local.value
+
+
+def along_of(targets, R, W, steps):
+    return targets.along(Local(None, R, W), steps)
+
+
+def stack_of(targets, *vectors):
+    return targets.stack(list(vectors))
+
+
+def combine_of(targets, steps, start, amounts):
+    return targets.combine(amounts, steps, start)
+
+
+def restrict_of(targets, margins, kept):
+    return targets.restrict(margins, kept)
