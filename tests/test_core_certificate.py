@@ -13,6 +13,7 @@ from sk_momentum._core.geometry.curvature import (
     inverse_root_in,
 )
 from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.objective import Objective
 from sk_momentum._core.rules.momentum import Accelerated
 from sk_momentum._core.stopping import STANDSTILL, Stopping
 
@@ -362,3 +363,31 @@ def test_a_gradient_stands_still_when_it_no_longer_falls_by_a_tenth():
     assert found[STANDSTILL] == [False, True]
     rules.keep(np.array([False, True]))
     assert list(rules.standstill(np.array([0.1]))) == [False]
+
+
+@pytest.mark.parametrize("loss", OTHERS)
+def test_no_newton_step_where_it_would_cost_too_much(loss, monkeypatch):
+    """Then only rows that are all right prove that there is no optimum."""
+    asked = []
+    hessian = Objective.hessian
+
+    def watched(self, *args):
+        asked.append(self)
+        return hessian(self, *args)
+
+    monkeypatch.setattr(Objective, "hessian", watched)
+    objective = make(loss)
+    theta = some_theta(objective)
+    G = objective.evaluate(theta)[1]
+    k, p = objective.n_outputs, objective.n_parameters
+    for limit, moderate in ((k * p, True), (k * p - 1, False)):
+        asked.clear()
+        monkeypatch.setattr(_certificate, "COUPLED_PARAMETERS", limit)
+        assert not has_no_optimum(objective, Diagonal(objective), theta, G, None)
+        assert bool(asked) == moderate
+    asked.clear()
+    monkeypatch.setattr(_certificate, "COUPLED_PARAMETERS", 10_000)
+    wide = make(loss, n=8, d=1200)
+    theta = wide.null_model(1)
+    assert not has_no_optimum(wide, ColumnScales(wide), theta, wide.evaluate(theta)[1], None)
+    assert not asked

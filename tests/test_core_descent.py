@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
 
+from sk_momentum._core import descent as _descent
 from sk_momentum._core.descent import descend
 from sk_momentum._core.history import History, Mean, Plan, Status
-from sk_momentum._core.knobs import Diagonal, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Identity
 from sk_momentum._core.rules.momentum import FixedMomentum, Rule
+from sk_momentum._core.rules.plane_search import PlaneSearch
 
 SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
 
@@ -355,3 +357,59 @@ def test_a_history_keeps_its_columns_apart():
     assert np.isnan(history.of(1)["loss"][5:]).all()
     history.of(0)["rate"][:] = -1
     np.testing.assert_array_equal(history.of(0)["rate"], np.arange(40))
+
+
+def test_the_last_row_of_a_history_can_be_corrected():
+    """Of some candidates; rows before it, and what comes after, are as they were recorded."""
+    history = History(3)
+    for epoch in range(17):
+        history.record(np.arange(3), loss=np.arange(3) + 10.0 * epoch)
+    history.amend(np.array([0, 2]), loss=np.array([-1.0, -2.0]))
+    history.record(np.arange(3), loss=np.full(3, 7.0))
+    for candidate, last in ((0, -1.0), (1, 161.0), (2, -2.0)):
+        expected = [*(candidate + 10.0 * np.arange(16)), last, 7.0]
+        np.testing.assert_array_equal(history.of(candidate)["loss"], expected)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_margins_at_hand_are_those_of_the_point_that_counts(average, monkeypatch):
+    """Of the iterate the rule has them: half a sweep less; of a mean of iterates it has not."""
+    loss = next(loss for loss in LOSSES if not loss.is_quadratic)
+    objective = make(loss)
+    known = {"evaluate": [], "remaining_gap": [], "has_no_optimum": []}
+
+    def look(name, theta, local):
+        known[name].append(local is not None)
+        if local is not None:
+            there = objective.local(objective.all_margins(theta))
+            np.testing.assert_allclose(local.R, there.R, rtol=1e-7, atol=1e-12)
+
+    evaluate = objective.evaluate
+
+    def evaluated(theta, *local):
+        if local:
+            look("evaluate", theta, *local)
+        return evaluate(theta, *local)
+
+    def verified(name, verify):
+        def call(objective, geometry, theta, G, local, **settings):
+            look(name, theta, local)
+            return verify(objective, geometry, theta, G, local, **settings)
+
+        return call
+
+    monkeypatch.setattr(objective, "evaluate", evaluated)
+    for name in ("remaining_gap", "has_no_optimum"):
+        monkeypatch.setattr(_descent, name, verified(name, getattr(_descent, name)))
+    geometry = ColumnScales(objective)
+    outcome = descend(
+        objective=objective,
+        geometry=geometry,
+        rule=PlaneSearch(geometry),
+        theta=objective.null_model(1),
+        learning_rate=np.ones(1),
+        plan=Plan(max_iter=300, tol=0.05, average=average),
+    )[0]
+    assert outcome.status == "converged"
+    assert outcome.history["loss"][-1] == pytest.approx(objective.value(outcome.theta[None])[0])
+    assert all(set(seen) == {not average} for seen in known.values())

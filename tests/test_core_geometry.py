@@ -11,6 +11,7 @@ from sk_momentum._core.geometry.curvature import Curvature, CurvatureBound, larg
 from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
 from sk_momentum._core.quadratic import QuadraticObjective
 from sk_momentum._core.rows import design as _design
+from sk_momentum._core.rows.moments import SampledMoments
 
 GEOMETRIES = [Identity, Diagonal, ColumnScales, Full]
 SCALE_FREE = [Diagonal, Full]
@@ -387,3 +388,68 @@ def test_moments_or_rows_make_the_same_geometry(kind):
     from_rows = kind(make(loss, alphas=ALPHAS)).direction(G)
     from_moments = kind(make(loss, alphas=ALPHAS, kind=QuadraticObjective)).direction(G)
     np.testing.assert_allclose(from_moments, from_rows, rtol=1e-10)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_metric_that_is_given_up_is_made_from_the_rows(fit_intercept):
+    """Two columns nearly equal: what they differ in is nothing in a Gram matrix, not in the rows.
+
+    H^-1 X' S r then is the projection of r on the columns.
+    """
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    X, rng = table(), np.random.default_rng(0)
+    apart = rng.standard_normal(len(X))
+    X[:, 1] = X[:, 0] + 1e-9 * apart
+    objective = make(loss, X=X, fit_intercept=fit_intercept)
+    root, r = np.sqrt(objective.rows.s), rng.standard_normal(len(X))
+    ones = np.ones((len(X), int(fit_intercept)))
+    span = np.linalg.qr(root[:, None] * np.c_[X[:, [0, 2, 3]], apart, ones])[0]
+    expected = span @ (span.T @ (root * r))
+    G = objective.zeros(1)
+    G[0, 0] = (objective.rows.s * r) @ np.c_[X, ones]
+    geometry = Full(objective)
+
+    def off():
+        margins = objective.all_margins(geometry.direction(G.copy()))[0, 0]
+        return np.abs(root * margins - expected).max()
+
+    assert off() > 1e-2
+    geometry.forget(np.array([True]))
+    assert off() < 1e-5
+
+
+def test_the_rows_are_read_for_another_metric_once(monkeypatch):
+    """And not at all where only a sample was read for the first."""
+    reads = []
+    root = CurvatureBound.root_from_rows
+
+    def watched(self, l2):
+        reads.append(l2)
+        return root(self, l2)
+
+    monkeypatch.setattr(CurvatureBound, "root_from_rows", watched)
+    objective, chosen = make(LOSSES[0]), np.array([True])
+    geometry = Full(objective)
+    for _ in range(3):
+        geometry.forget(chosen)
+    assert len(reads) == 1
+    objective.moments = SampledMoments(objective.rows, centered=True, every=2)
+    Full(objective).forget(chosen)
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not loss.is_quadratic])
+def test_a_reweighted_metric_that_is_given_up_is_the_bound_again(loss):
+    """Of the candidates that give it up; the others keep theirs."""
+    objective = make(loss, alphas=(0.2, 0.05))
+    geometry, G = Full(objective), some_theta(objective, 2, seed=5)
+    bound = geometry.direction(G).copy()
+    local = objective.local(objective.all_margins(some_theta(objective, 2)))
+    # Once from the rows, then as it was.
+    for _ in range(2):
+        geometry.reweight(local, np.ones(2, dtype=bool))
+        curvature = geometry.direction(G).copy()
+        assert (np.abs(curvature - bound).max(axis=(1, 2)) > 1e-2).all()
+        geometry.forget(np.array([True, False]))
+        np.testing.assert_allclose(geometry.direction(G)[0], bound[0], rtol=1e-8)
+        np.testing.assert_array_equal(geometry.direction(G)[1], curvature[1])

@@ -210,6 +210,8 @@ def test_a_rounded_intercept_belongs_to_coefficients_as_they_are_rounded():
     dates = np.array([20240131.0, 3.0, 0.0])
     origin, rng = Origin(dates, np.array([0.5, -1.0])), np.random.default_rng(0)
     theta = rng.standard_normal((40, 2, 4))
+    # Just below 1, above which there are half as many numbers.
+    theta[::2, :, 0] = 1 - rng.integers(1, 9, (20, 2)) * np.finfo(np.float32).epsneg
     W = theta[..., :3].astype(np.float32)
     theta[..., :3] = W
     found = origin.unshift_rounded(theta, np.float32)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, kinds_of, make, some_theta
+from _core import LOSSES, kinds_of, make, n_outputs, some_theta, table
 from scipy.optimize import minimize
 
 from sk_momentum._core.knobs import ColumnScales, Full, Identity
+from sk_momentum._core.quadratic import QuadraticObjective
 from sk_momentum._core.rules import plane_search as _plane_search
 from sk_momentum._core.rules.plane_search import LARGEST_STEP, PlaneSearch, combine, newton_move
 
@@ -207,3 +208,60 @@ def test_at_the_optimum_the_search_is_exhausted(loss, geometry):
         assert epochs <= 100
     assert epochs > _plane_search.IDLE
     np.testing.assert_allclose(objective.evaluate(theta)[1], 0, atol=1e-7)
+
+
+def test_the_search_knows_F_where_it_is(monkeypatch):
+    """The penalty is read off the amounts of a trial: with the loss there it is F there."""
+    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    objective = make(loss, alphas=(1.0, 30.0), kind=QuadraticObjective)
+    rule, theta = PlaneSearch(ColumnScales(objective)), some_theta(objective, 2)
+    rule.init(theta)
+    rounding, trials = objective.rounding, []
+
+    def watched(phi, theta):
+        # What a search from moments calls margins are the coefficients.
+        np.testing.assert_allclose(phi, objective.value(rule.margins), rtol=1e-10)
+        trials.append(phi)
+        return rounding(phi, theta)
+
+    monkeypatch.setattr(objective, "rounding", watched)
+    for _ in range(3):
+        rule.step(theta, objective.evaluate(theta)[1])
+    assert len(trials) >= 6
+
+
+def test_one_amount_of_two_is_a_step(monkeypatch):
+    """Of one coefficient both directions are one, and the momentum is 0: nothing is recovered."""
+    loss = next(loss for loss in LOSSES if n_outputs(loss) == 1)
+    objective = make(loss, X=table(d=1), alphas=(1e-3,), fit_intercept=False)
+    rule, theta = PlaneSearch(Identity(objective)), some_theta(objective, scale=5.0)
+    monkeypatch.setattr(_plane_search, "NEWTON_STEPS", 1)
+    monkeypatch.setattr(rule, "_recover", lambda *_: pytest.fail("nothing was blocked"))
+    rule.init(theta)
+    for _ in range(3):
+        F = objective.value(theta)
+        rule.step(theta, objective.evaluate(theta)[1])
+        assert rule.momentum == 0
+        assert objective.value(theta) < F
+
+
+def test_where_no_step_improves_F_another_metric_is_tried_first(monkeypatch):
+    """Margins anew, then the metric that the geometry falls back to; then it is exhausted."""
+    loss = next(loss for loss in LOSSES if not loss.is_quadratic)
+    objective = make(loss, alphas=(0.1,))
+    rule = PlaneSearch(Identity(objective))
+    theta = some_theta(objective)
+    rule.init(theta)
+    start, advance = theta.copy(), objective.advance
+
+    def uphill(start, steps, amounts):
+        there, local, *slopes = advance(start, steps, amounts)
+        return there, local._replace(value=local.value + 1e6 * amounts.any(axis=1)), *slopes
+
+    monkeypatch.setattr(objective, "advance", uphill)
+    seen = []
+    for _ in range(3):
+        rule.step(theta, objective.evaluate(theta)[1])
+        np.testing.assert_array_equal(theta, start)
+        seen.append((bool(rule.geometry.exhausted[0]), bool(rule.exhausted[0])))
+    assert seen == [(False, False), (True, False), (True, True)]
