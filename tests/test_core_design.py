@@ -165,9 +165,9 @@ def test_columns_and_views(X, container):
 
 def test_the_pilot_is_near_the_mean(X, container):
     """Within the spread of each column, so that sums about it lose no digits."""
-    pilot = make_design(container(X)).pilot
-    assert (np.abs(pilot - X.mean(axis=0)) < X.std(axis=0)).all()
-    np.testing.assert_allclose(make_design(container(X[:20])).pilot, X[:20].mean(axis=0))
+    rough_mean = make_design(container(X)).rough_mean
+    assert (np.abs(rough_mean - X.mean(axis=0)) < X.std(axis=0)).all()
+    np.testing.assert_allclose(make_design(container(X[:20])).rough_mean, X[:20].mean(axis=0))
 
 
 def test_what_a_gram_matrix_costs():

@@ -93,7 +93,7 @@ def test_smoothness_in_raw_coordinates(loss, container, fit_intercept):
     objective = make(loss, container, alphas=ALPHAS, fit_intercept=fit_intercept)
     moments = objective.moments
     for small in (True, False):
-        moments.small = small
+        moments.with_gram = small
         L = Identity(objective).smoothness
         without = np.linalg.eigvalsh(plain_bound(objective, 0))[-1]
         np.testing.assert_allclose(L, without * (1 + 5e-4) + np.array(ALPHAS), rtol=6e-4)

@@ -38,7 +38,7 @@ def plain_moments(X, s, centered):
 def test_moments_are_their_definition(container, centered, small):
     X, s = table(N, D), weights(N)
     moments = Moments(rows_of(make_design(container(X)), s), centered=centered)
-    moments.small = small
+    moments.with_gram = small
     center, gram = plain_moments(X, s, centered)
     for found_center, variances in (
         moments.scales,  # before any Gram matrix was made
@@ -59,7 +59,7 @@ def test_moments_are_their_definition(container, centered, small):
 def test_moments_of_float32_rows_are_summed_in_float64(container, centered, small):
     X, s = table(N, D).astype(np.float32), weights(N).astype(np.float32)
     moments = Moments(rows_of(make_design(container(X)), s), centered=centered)
-    moments.small = small
+    moments.with_gram = small
     center, gram = plain_moments(X.astype(float), s.astype(float), centered)
     np.testing.assert_allclose(moments.variances, np.diag(gram), rtol=2e-7)
     np.testing.assert_allclose(moments.gram, gram, rtol=2e-7, atol=1e-7)
@@ -73,7 +73,7 @@ def test_a_constant_column_has_no_variance(container, centered):
     X = np.c_[table(N, 2), np.full(N, 0.1), np.full(N, -1e6), np.zeros(N)]
     for small in (True, False):
         moments = Moments(rows_of(make_design(container(X)), weights(N)), centered=centered)
-        moments.small = small
+        moments.with_gram = small
         expected = np.zeros(3) if centered else np.array([0.01, 1e12, 0.0])
         np.testing.assert_allclose(moments.scales[1][2:], expected, rtol=1e-12)
         np.testing.assert_allclose(moments.scales[0], moments.center, rtol=1e-12)

@@ -167,7 +167,7 @@ def test_a_column_that_varies_by_its_rounding_is_constant(container):
         for small in (True, False):
             rows = rows_of(make_design(CONTAINERS[container](X), origin), s)
             moments = Moments(rows, centered=True)
-            moments.small = small
+            moments.with_gram = small
             assert moments.variances[1] == moments.scales[1][1] == 0.0
             assert (moments.variances[[0, 2, 3]] > 0).all()
 

@@ -122,7 +122,7 @@ def test_F_falls_where_newtons_method_overshoots(loss, scale):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_where_the_search_gives_up_it_stays_where_it_was(loss, halvings, monkeypatch):
     """Whatever was tried in vain: margins and loss are kept of the point that theta is."""
-    monkeypatch.setattr(_plane_search, "HALVINGS", halvings)
+    monkeypatch.setattr(_plane_search, "BACKTRACKS", halvings)
     objective = make(loss, alphas=(1e-6, 1e-2))
     rule = PlaneSearch(Identity(objective))
     theta = some_theta(objective, 2, seed=7, scale=30.0)

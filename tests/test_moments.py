@@ -37,7 +37,7 @@ def test_variances_do_not_depend_on_how_they_were_found(centered, container):
     design, s = make_design(container(X)), weights(len(X))
     gram = Moments(rows_of(design, s), centered=centered)
     alone = Moments(rows_of(design, s), centered=centered)
-    alone.small = False
+    alone.with_gram = False
     sampled = SampledMoments(rows_of(design, s), centered=centered, every=4)
     np.testing.assert_allclose(alone.variances, gram.variances, rtol=1e-9)
     np.testing.assert_array_equal(sampled.variances, alone.variances)

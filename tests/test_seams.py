@@ -15,7 +15,7 @@ from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.memory import MemoryRows
-from sk_momentum._core.rows.protocol import Local, Rows
+from sk_momentum._core.rows.protocol import Expansion, Rows
 from sk_momentum._core.rules.momentum import FixedMomentum, Rule
 from sk_momentum._core.rules.plane_search import PlaneSearch
 
@@ -93,10 +93,10 @@ class Halves(Rows):
 
     def local(self, margins):
         first, second = (part.local(z) for part, z in zip(self.parts, margins))
-        return Local(first.value + second.value, (first.R, second.R), (first.W, second.W))
+        return Expansion(first.value + second.value, (first.R, second.R), (first.W, second.W))
 
     def of(self, local):
-        return [Local(local.value, R, W) for R, W in zip(local.R, local.W)]
+        return [Expansion(local.value, R, W) for R, W in zip(local.R, local.W)]
 
     def gradient(self, local, n_parameters):
         pairs = zip(self.parts, self.of(local))

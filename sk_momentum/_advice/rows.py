@@ -45,7 +45,7 @@ class RowFacts:
         if self.geometry.name == "full":
             # P is the bound itself.
             return 1.0
-        if not self.bound.moments.small:
+        if not self.bound.moments.with_gram:
             return None
         if self.geometry.name == "diagonal":
             return smallest_positive(self._scaled(self.geometry.inverse[0, 0]))
@@ -57,7 +57,7 @@ class RowFacts:
     @cached_property
     def diagonal_condition(self):
         """The condition number in the diagonal geometry; None where it would cost too much."""
-        if not self.bound.moments.small:
+        if not self.bound.moments.with_gram:
             return None
         H = self._scaled(1 / np.maximum(np.diag(self._hessian), np.finfo(float).tiny))
         mu = smallest_positive(H)

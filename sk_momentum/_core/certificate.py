@@ -33,7 +33,7 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
     geometry : geometry of `_preconditioner`
     theta, G : ndarray of shape (m, k, p)
         Where, and the gradient of the smooth part there.
-    local : Local or None
+    local : Expansion or None
         The mean loss there, if it is at hand.
     allowed : ndarray of shape (m,), default=inf
         The gap above which a sample is not believed, which may have missed a rare column's rows:

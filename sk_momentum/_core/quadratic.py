@@ -6,7 +6,7 @@ import numpy as np
 
 from .objective import Objective
 from .rows import vectors
-from .rows.protocol import Local
+from .rows.protocol import Expansion
 
 # The squared error is taken from moments while it is more than this share of the terms that cancel
 # in it: their rounding, some eps of them, then stays below 1e-10 of it.
@@ -71,7 +71,7 @@ class QuadraticObjective(Objective):
 
     def local(self, Z):
         """The mean loss and its gradient; the Gram matrix is the second derivative."""
-        return Local(*self._evaluate(Z), np.zeros(len(Z)))
+        return Expansion(*self._evaluate(Z), np.zeros(len(Z)))
 
     def value(self, theta):
         """F alone, of shape (m,)."""

@@ -149,7 +149,7 @@ class CollectionRows:
             n_outputs=self.n_outputs,
             dtype=self.dtype,
             origin=origin,
-            pilot=few.mean(axis=0, dtype=np.float64) - origin.rows,
+            rough_mean=few.mean(axis=0, dtype=np.float64) - origin.rows,
         )
 
     def _origin(self, loss):

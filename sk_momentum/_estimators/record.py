@@ -106,7 +106,7 @@ def is_cheap(objective, n_iter):
     rows = objective.rows
     if isinstance(objective, QuadraticObjective):
         return True
-    epochs = rows.gram_epochs if objective.moments.small else LANCZOS_EPOCHS
+    epochs = rows.gram_epochs if objective.moments.with_gram else LANCZOS_EPOCHS
     multiplications = rows.n_rows * rows.n_features**2
     return multiplications <= CHEAP or epochs <= CHEAP_SHARE * n_iter
 

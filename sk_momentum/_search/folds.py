@@ -114,22 +114,22 @@ def train_and_score(
     results = []
     for group, model in zip(groups, models):
         started = time.perf_counter()
-        finals = group.finals(model)
+        estimators = group.estimators(model)
         outcomes, errors = fit_group(
-            finals,
+            estimators,
             rows,
             errors=[error or own for own in group.errors],
             error_score=error_score,
             parts=parts,
             observer=tasks,
         )
-        fit_time = shared + (time.perf_counter() - started) / len(finals)
+        fit_time = shared + (time.perf_counter() - started) / len(estimators)
         if group is groups[-1] and rows.handed is not None:
             # Test rows need not lie beside training rows.
             rows.handed.X = rows.handed.y = None
         results.append(
             score_group(
-                finals,
+                estimators,
                 outcomes,
                 errors,
                 rows,
@@ -222,7 +222,7 @@ class Split:
         return score(final, X, y, scorer, params, error_score)
 
 
-def fit_group(finals, rows, *, errors, error_score, parts, observer):
+def fit_group(estimators, rows, *, errors, error_score, parts, observer):
     """Fit the candidates of a group together.
 
     Returns
@@ -231,14 +231,14 @@ def fit_group(finals, rows, *, errors, error_score, parts, observer):
     errors : list of str or None
         The traceback where there is no outcome.
     """
-    outcomes, errors = [None] * len(finals), list(errors)
+    outcomes, errors = [None] * len(estimators), list(errors)
     # Rows held out for validation are in the parts.
-    moments = KnownMoments(None if finals[0].early_stopping else parts)
+    moments = KnownMoments(None if estimators[0].early_stopping else parts)
     sound = [i for i, found in enumerate(errors) if found is None]
-    for chunk in chunks(sound, finals, rows):
+    for chunk in chunks(sound, estimators, rows):
         try:
             training = fit_together(
-                [finals[i] for i in chunk],
+                [estimators[i] for i in chunk],
                 rows.handed.X,
                 rows.handed.y,
                 **rows.handed.params,
@@ -257,10 +257,12 @@ def fit_group(finals, rows, *, errors, error_score, parts, observer):
     return outcomes, errors
 
 
-def score_group(finals, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time):
+def score_group(
+    estimators, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time
+):
     """Score the candidates of a group: one dict a candidate."""
     fits = []
-    for i, final in enumerate(finals):
+    for i, final in enumerate(estimators):
         fit = {"fit_error": errors[i], "fit_time": fit_time, "n_test_samples": rows.n_test}
         started = time.perf_counter()
         if errors[i] is None:
@@ -288,11 +290,11 @@ def score_group(finals, outcomes, errors, rows, *, scorer, train_scores, error_s
     return fits
 
 
-def chunks(indices, finals, rows):
+def chunks(indices, estimators, rows):
     """Cut a group where descending together would take too much memory, or change the path."""
     if not indices:
         return []
-    final = finals[indices[0]]
+    final = estimators[indices[0]]
     size = len(indices)
     searches = is_auto(final.learning_rate) and is_auto(final.momentum)
     if searches and final.batch_size is None:

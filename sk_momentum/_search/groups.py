@@ -55,7 +55,7 @@ class Group:
             for i in range(pieces)
         ]
 
-    def finals(self, model):
+    def estimators(self, model):
         """The last steps of all candidates, for a model of this group.
 
         Shallow copies: their other parameters are one object, which only the first one uses.

@@ -144,7 +144,7 @@ class Curvature:
     ----------
     objective : Objective
     bound : CurvatureBound
-    local : Local
+    local : Expansion
         The mean loss at the point.
     candidate : int
         Which of its candidates.

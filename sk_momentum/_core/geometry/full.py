@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..rows.design import COLUMNS_A_SWEEP
 from ..rows.moments import SampledMoments
 from .curvature import Curvature, InverseRoot
 from .preconditioner import Centered, check_scales
@@ -65,12 +66,12 @@ class Full(Centered):
     def reweighting_epochs(self):
         """What `reweight` costs, in epochs of plane search.
 
-        A Gram matrix is d / 30 (5 for 327,346 x 177, 0.6 for 569 x 30); the coupled matrix of k
-        outputs is k (k + 1) / 2 of them, beside epochs of k outputs.  The same for dense and
+        A Gram matrix is d / COLUMNS_A_SWEEP; the coupled matrix of k outputs is k (k + 1) / 2 of
+        them, beside epochs of k outputs.  The same for dense and
         sparse rows, so that both take the same path.
         """
         k = self.objective.n_outputs
-        return self.d / 30 * (1 if k == 1 else (k + 1) / 2)
+        return self.d / COLUMNS_A_SWEEP * (1 if k == 1 else (k + 1) / 2)
 
     def reweight(self, local, chosen):
         """P = the Hessian where `local` comes from, not its bound.

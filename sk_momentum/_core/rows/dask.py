@@ -19,7 +19,7 @@ import dask
 import numpy as np
 from dask import delayed
 
-from .design import GRAM_EPOCHS
+from .design import COLUMNS_A_SWEEP, GRAM_EPOCHS
 from .memory import MemoryRows
 from .origin import Origin
 from .partition import (
@@ -36,12 +36,12 @@ from .partition import (
     with_rows,
     with_targets,
 )
-from .protocol import Local, Rows
+from .protocol import Expansion, Rows
 from .targets import Targets
 
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
 # that is expensive, for the workers and for the host that adds them up.
-LARGEST_GRAM = 30 * GRAM_EPOCHS
+LARGEST_GRAM = COLUMNS_A_SWEEP * GRAM_EPOCHS
 
 
 def _items(tuples, index):
@@ -72,7 +72,7 @@ class DaskRows(Rows):
     n_rows, n_features, n_outputs : int
     dtype : numpy dtype
     origin : Origin
-    pilot : ndarray of shape (n_features,)
+    rough_mean : ndarray of shape (n_features,)
         A rough mean, about the origin.
 
     Attributes
@@ -94,7 +94,7 @@ class DaskRows(Rows):
     n_outputs = property(lambda self: self.facts["n_outputs"])
     dtype = property(lambda self: np.dtype(self.facts["dtype"]))
     origin = property(lambda self: self.facts["origin"])
-    pilot = property(lambda self: self.facts["pilot"])
+    rough_mean = property(lambda self: self.facts["rough_mean"])
 
     # ------------------------------------------------------------------ one task a partition
 
@@ -157,7 +157,7 @@ class DaskRows(Rows):
     def local(self, margins):
         """The mean loss to second order in the margins."""
         vectors, value = self._both(local_of, handles=[margins])
-        return Local(value, _items(vectors, 0), _items(vectors, 1))
+        return Expansion(value, _items(vectors, 0), _items(vectors, 1))
 
     def gradient(self, local, n_parameters):
         """The gradient (m, k, p) from the derivative in the margins: one read."""
@@ -182,7 +182,7 @@ class DaskRows(Rows):
         """As `combine`, `local` and `along`, without a read."""
         vectors, small = self._both(advance_of, amounts, handles=[start, steps])
         margins, R, W = (_items(vectors, i) for i in range(3))
-        return margins, Local(small[0], R, W), *small[1:]
+        return margins, Expansion(small[0], R, W), *small[1:]
 
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p); of all rows."""
@@ -221,8 +221,8 @@ class DaskRows(Rows):
 
     def spread(self):
         """Mean and variances of the columns about the origin, each (n_features,)."""
-        first, squares = self._sum(MemoryRows.sums, self.pilot)
-        return self.pilot + first, np.maximum(squares - np.square(first), 0)
+        first, squares = self._sum(MemoryRows.sums, self.rough_mean)
+        return self.rough_mean + first, np.maximum(squares - np.square(first), 0)
 
     def moments(self, every=1):
         """Weight, mean and Gram matrix about the mean, of all rows.
@@ -271,7 +271,7 @@ class DaskRows(Rows):
             chosen,
             n_features=len(chosen),
             origin=Origin(self.origin.rows[chosen], self.origin.targets),
-            pilot=self.pilot[chosen],
+            rough_mean=self.rough_mean[chosen],
         )
 
     def _like(self, change, *arguments, **facts):

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .design import DENSE_BLOCK, Design
+from .design import COLUMNS_A_SWEEP, DENSE_BLOCK, Design
 
 # Up to this share of columns away from the origin they are copied once and multiplied alone,
 # the other ones where they are stored: the flights, with 1 of 177, 0.05 s a sweep for 0.11 s of
@@ -133,12 +133,8 @@ class DenseDesign(Design):
 
     @property
     def gram_epochs(self):
-        """What a Gram matrix costs, in sweeps of two products with X.
-
-        n d^2 multiplications at the speed of BLAS-3 against n d at that of memory: 5 for
-        327,346 x 177, 0.6 for 569 x 30, both on two cores.
-        """
-        return self.n_features / 30
+        """What a Gram matrix costs, in sweeps of two products with X."""
+        return self.n_features / COLUMNS_A_SWEEP
 
     @staticmethod
     def dense(block):

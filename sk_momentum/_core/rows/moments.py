@@ -36,7 +36,7 @@ class Moments:
         self.rows = rows
         self.centered = centered
         # One sweep then gives the Gram matrix along with mean and variances.
-        self.small = rows.gram_pays
+        self.with_gram = rows.gram_pays
 
     @cached_property
     def _swept(self):
@@ -55,7 +55,7 @@ class Moments:
         """The point that second moments are about."""
         if not self.centered:
             return np.zeros(self.rows.n_features)
-        return (self._swept if self.small else self._spread)[0]
+        return (self._swept if self.with_gram else self._spread)[0]
 
     @cached_property
     def gram(self):
@@ -65,7 +65,7 @@ class Moments:
     @cached_property
     def variances(self):
         """The diagonal of `gram`; exactly 0 for constant columns, whatever rounding leaves."""
-        return self._above_rounding(np.diag(self.gram) if self.small else self._spread[1])
+        return self._above_rounding(np.diag(self.gram) if self.with_gram else self._spread[1])
 
     def _above_rounding(self, variances):
         # Moments are summed in float64 whatever the rows are.
@@ -76,14 +76,14 @@ class Moments:
     @property
     def scales(self):
         """`center` and `variances`, without a Gram matrix where none was made."""
-        if self.small and "_swept" not in vars(self):
+        if self.with_gram and "_swept" not in vars(self):
             center, variances = self._spread
             return center if self.centered else 0.0 * center, self._above_rounding(variances)
         return self.center, self.variances
 
     def product(self, v):
         """The Gram matrix times v of shape (n_features,)."""
-        if self.small:
+        if self.with_gram:
             return self.gram @ v
         return self.rows.gram_product(self.center, v[None])[0]
 
@@ -122,7 +122,7 @@ class SampledMoments(Moments):
 
     def __init__(self, rows, *, centered, every):
         super().__init__(rows, centered=centered)
-        self.small = False
+        self.with_gram = False
         self.every = every
 
     @cached_property

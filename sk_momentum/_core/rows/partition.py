@@ -13,7 +13,7 @@ from scipy import sparse
 from .make import make_design
 from .memory import MemoryRows
 from .origin import Origin
-from .protocol import Local
+from .protocol import Expansion
 from .targets import Targets
 
 
@@ -114,15 +114,15 @@ def in_place(array):
 
 
 def gradient_of(rows, R, n_parameters):
-    return rows.gradient(Local(None, R, None), n_parameters)
+    return rows.gradient(Expansion(None, R, None), n_parameters)
 
 
 def hessian_of(rows, W, candidate, center, p):
-    return rows.hessian(Local(None, None, W), candidate, center, p)
+    return rows.hessian(Expansion(None, None, W), candidate, center, p)
 
 
 def toward_of(rows, R, W, other, theta):
-    steps, slope, curvature = rows.toward(Local(None, R, W), theta, other)
+    steps, slope, curvature = rows.toward(Expansion(None, R, W), theta, other)
     return steps, (slope, curvature)
 
 
@@ -137,7 +137,7 @@ def local_of(targets, margins):
 
 
 def along_of(targets, R, W, steps):
-    return targets.along(Local(None, R, W), steps)
+    return targets.along(Expansion(None, R, W), steps)
 
 
 def stack_of(targets, *vectors):

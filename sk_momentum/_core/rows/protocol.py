@@ -18,7 +18,7 @@ import numpy as np
 Vectors = Any
 
 
-class Local(NamedTuple):
+class Expansion(NamedTuple):
     """The mean loss at given margins, to second order.
 
     Attributes
@@ -91,15 +91,15 @@ class Rows(ABC):
         """Raw predictions of all rows."""
 
     @abstractmethod
-    def local(self, margins: Vectors) -> Local:
+    def local(self, margins: Vectors) -> Expansion:
         """The mean loss to second order in the margins."""
 
     @abstractmethod
-    def gradient(self, local: Local, n_parameters: int) -> np.ndarray:
+    def gradient(self, local: Expansion, n_parameters: int) -> np.ndarray:
         """The gradient (m, k, p) from the derivative in the margins: one product with X."""
 
     @abstractmethod
-    def along(self, local: Local, steps: Vectors) -> tuple[np.ndarray, np.ndarray]:
+    def along(self, local: Expansion, steps: Vectors) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives of sum_i s_i loss(z_i + sum_j c_j d_ij) in the amounts c at 0.
 
         For the margins d of J steps, as `stack` makes them: slope (m, J), curvature (m, J, J).
@@ -108,7 +108,7 @@ class Rows(ABC):
 
     @abstractmethod
     def hessian(
-        self, local: Local, candidate: int, center: np.ndarray, p: int, every: int = 1
+        self, local: Expansion, candidate: int, center: np.ndarray, p: int, every: int = 1
     ) -> np.ndarray:
         """The Hessian of one candidate's mean loss, of shape (k p, k p).
 
@@ -130,7 +130,7 @@ class Rows(ABC):
         """The smallest of the weights."""
 
     def toward(
-        self, local: Local, theta: np.ndarray, other: Vectors | None
+        self, local: Expansion, theta: np.ndarray, other: Vectors | None
     ) -> tuple[Vectors, np.ndarray, np.ndarray]:
         """The margins of a step theta and, beside them, of another one; slope, curvature there.
 
@@ -141,7 +141,7 @@ class Rows(ABC):
 
     def advance(
         self, start: Vectors, steps: Vectors, amounts: np.ndarray
-    ) -> tuple[Vectors, Local, np.ndarray, np.ndarray]:
+    ) -> tuple[Vectors, Expansion, np.ndarray, np.ndarray]:
         """Margins and mean loss at start + sum_j c_j step_j; slope and curvature along the steps.
 
         As `combine`, `local` and `along` in one pass.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import vectors
-from .protocol import Local, Rows
+from .protocol import Expansion, Rows
 
 # Rows of a step along known margins: a dozen vectors of this length stay in the cache.
 VECTOR_BLOCK = 2**13
@@ -41,14 +41,14 @@ class Targets:
     def local(self, Z):
         """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
         if self.n_rows <= VECTOR_BLOCK:
-            return Local(*self.loss.second_order(Z, self.Y, self.s))
+            return Expansion(*self.loss.second_order(Z, self.Y, self.s))
         value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
         for a in range(0, self.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
             part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
             value += part[0]
             R[..., rows], W[..., rows] = part[1:]
-        return Local(value, R, W)
+        return Expansion(value, R, W)
 
     def along(self, local, steps):
         """Derivatives of the mean loss along J steps of shape (m, J, k, n_rows)."""

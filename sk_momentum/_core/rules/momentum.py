@@ -64,7 +64,7 @@ class Rule(ABC):
         The momentum of the last step.
     learning_rate : ndarray of shape (m,) or None
         Where the rule chose it: that of the last step.
-    local : Local or None
+    local : Expansion or None
         The mean loss at the iterate, where the rule knows it.
     goal : ndarray of shape (m,) or None
         The gradient norm at which the descent will end; set before every epoch.

@@ -15,7 +15,7 @@ NEWTON_GAIN = 0.05
 # The largest learning rate and momentum tried: where p (1 - p) has underflowed the quadratic
 # knows no end.
 LARGEST_STEP = 1e8
-HALVINGS = 20
+BACKTRACKS = 20
 EXHAUSTED_DECREMENT = 1e-6
 # Epochs in which g' P^-1 g has not fallen by half after which F's rounding ends the search.
 IDLE = 3
@@ -52,7 +52,7 @@ class PlaneSearch(Rule):
         Where the best step could change F only within rounding.
     goal : ndarray of shape (m,)
         The gradient norm at which the descent will end.
-    local : Local
+    local : Expansion
         The mean loss at the current iterate.
     """
 
@@ -212,7 +212,7 @@ class PlaneSearch(Rule):
                 break
             move[~open_] = 0.0
             ceiling = self._lowest + 2 * rounding
-            for _ in range(HALVINGS):
+            for _ in range(BACKTRACKS):
                 there = best + move
                 value, slopes = self._try(start, step_margins, there)
                 reached = value + penalty(there)

@@ -20,7 +20,7 @@ FIRST_LOOKS = 5
 SAMPLE_ROWS, POWER_STEPS = 512, 6
 
 # What a stream keeps of every column.
-ARRAYS = ("pilot", "first", "second", "largest", "highest")
+ARRAYS = ("rough_mean", "first", "second", "largest", "highest")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StreamRecord:
     n_rows : int
     weight : float
         The sum of the rows' weights.
-    pilot : ndarray of shape (n_features,)
+    rough_mean : ndarray of shape (n_features,)
         What the sums are about: a rough mean where the mean is large beside the spread, else 0.
     first, second : ndarray of shape (n_features,)
         sum_i w_i (x_ij - pilot_j) and sum_i w_i (x_ij - pilot_j)^2.
@@ -45,7 +45,7 @@ class StreamRecord:
     highest : ndarray of shape (n_features,)
         The largest scale there ever was.
     offset : ndarray of int
-        Columns about a center other than 0, now or in `pilot`: present in every row.
+        Columns about a center other than 0, now or in `rough_mean`: present in every row.
     smoothness : float
         lambda, the mean over the rows so far.
     typical_row, largest_row : float
@@ -54,7 +54,7 @@ class StreamRecord:
 
     n_rows: int
     weight: float
-    pilot: np.ndarray
+    rough_mean: np.ndarray
     first: np.ndarray
     second: np.ndarray
     largest: np.ndarray
@@ -97,7 +97,7 @@ class StreamRecord:
         """
         mean, square = self.first / self.weight, self.second / self.weight
         variance = np.maximum(square - np.square(mean), 0)
-        mean = mean + self.pilot
+        mean = mean + self.rough_mean
         center = np.where(centered & (np.square(mean) > variance), mean, 0.0)
         return center, variance + np.square(mean - center)
 
@@ -139,7 +139,7 @@ class StreamedMoments(Moments):
 
     def __init__(self, rows, *, centered, weights, batch_size, before, curvature, l2):
         super().__init__(rows, centered=centered)
-        self.small, self.design = False, rows.design
+        self.with_gram, self.design = False, rows.design
         self.batch_size, self.curvature, self.l2 = batch_size, curvature, l2
         self.shares = weights / weights.mean()
         if before.n_rows == 0:
@@ -170,14 +170,14 @@ class StreamedMoments(Moments):
         return self.center, self.variances
 
     def _begun(self, record):
-        """The empty record with pilots where the means of these rows are large."""
+        """The empty record with rough means where the means of these rows are large."""
         mean, variance = self._finite(self.rows.spread)
         offset = self.centered & (np.square(mean) > variance)
-        return replace(record, pilot=np.where(offset, mean, 0.0))
+        return replace(record, rough_mean=np.where(offset, mean, 0.0))
 
     def _with_rows(self, before, weights):
         """The record with the rows of this call."""
-        first, second = self._finite(self.design.sums, weights, before.pilot)
+        first, second = self._finite(self.design.sums, weights, before.rough_mean)
         record = replace(
             before,
             n_rows=before.n_rows + len(weights),
@@ -192,7 +192,7 @@ class StreamedMoments(Moments):
         return replace(
             record,
             largest=np.maximum(before.largest, largest),
-            offset=np.flatnonzero((center != 0) | (record.pilot != 0)),
+            offset=np.flatnonzero((center != 0) | (record.rough_mean != 0)),
         )
 
     def _inverse(self, scale):
