@@ -169,6 +169,15 @@ def test_labels_that_some_partitions_lack(labels):
     assert found.classes_.tolist() == sorted(labels)
 
 
+def test_a_class_without_weight_that_fills_partitions():
+    _, X, y = problem("multinomial")
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    settings = {"class_weight": {0: 1.0, 1: 2.0, 2: 0.0}}
+    found = MomentumLogisticClassifier(**settings).fit(collection(X, 20), collection(y, 20))
+    same(found, MomentumLogisticClassifier(**settings).fit(X, y))
+
+
 def test_sparse_chunks():
     rng = np.random.default_rng(0)
     X = sparse.random(400, 50, 0.1, format="csr", random_state=0)

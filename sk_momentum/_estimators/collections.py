@@ -4,7 +4,7 @@ A first read finds lengths, dtypes, what is not a number, labels and weights; th
 weights then stay with the workers, and X is read anew by every pass (`_core.rows.dask`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dask
 import numpy as np
@@ -107,7 +107,17 @@ class CollectionRows:
     @property
     def n_rows(self):
         """Rows of positive weight."""
-        return sum(int(each.counts[self._factors_of(each) > 0].sum()) for each in self.found)
+        return sum(self._counted(each) for each in self.found)
+
+    def _counted(self, found):
+        """Rows of a partition whose labels weigh anything, too."""
+        return int(found.counts[self._factors_of(found) > 0].sum())
+
+    def of_positive_weight(self):
+        """Without partitions that have no such row."""
+        chosen = [i for i, each in enumerate(self.found) if self._counted(each)]
+        lists = {name: getattr(self, name) for name in ("blocks", "y", "weights", "found")}
+        return replace(self, **{name: [each[i] for i in chosen] for name, each in lists.items()})
 
     def _factors_of(self, found):
         """The weights of a partition's labels."""
@@ -219,7 +229,7 @@ def validate_collection(estimator, X, y, sample_weight, *, reset, new_targets, n
             f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
             f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
         )
-    return rows
+    return rows.of_positive_weight()
 
 
 def refuse_what_needs_memory(estimator):
