@@ -413,3 +413,39 @@ def test_margins_at_hand_are_those_of_the_point_that_counts(average, monkeypatch
     assert outcome.status == "converged"
     assert outcome.history["loss"][-1] == pytest.approx(objective.value(outcome.theta[None])[0])
     assert all(set(seen) == {not average} for seen in known.values())
+
+
+def test_a_search_that_is_exhausted_in_float64_has_stalled():
+    """There are no more digits to go on with."""
+    rule = Scripted(path_of(make(SQUARED, Y=np.zeros((3, 90)) + 0.1), [1.5] * 5)[1:])
+    rule.exhausted = np.ones(1, dtype=bool)
+    outcome = go([1.5] * 6, rule=rule, tol=1e-3)[0]
+    assert (outcome.status, outcome.n_iter, outcome.reason) == ("stalled", 0, "rounding")
+
+
+@pytest.mark.parametrize(
+    ("tol", "share"), [(1e-6, 5e-6), (1e-4, 5e-4), (3e-4, 5e-4), (0.05, 0.05)]
+)
+def test_how_much_of_what_was_gained_a_claim_may_leave(tol, share, monkeypatch):
+    """tol of it, or 5e-4 where tol is smaller, but no more than five times tol."""
+    loss = next(loss for loss in LOSSES if not loss.is_quadratic)
+    objective, asked = make(loss), []
+    null = objective.value(objective.null_model(1))
+
+    def watched(objective, geometry, theta, G, local, *, allowed):
+        F = objective.value(theta)
+        np.testing.assert_allclose(allowed, share * (null - F), rtol=1e-6)
+        asked.append(allowed)
+        return np.zeros(1)
+
+    monkeypatch.setattr(_descent, "remaining_gap", watched)
+    geometry = ColumnScales(objective)
+    descend(
+        objective=objective,
+        geometry=geometry,
+        rule=PlaneSearch(geometry),
+        theta=objective.null_model(1),
+        learning_rate=np.ones(1),
+        plan=Plan(max_iter=300, tol=tol),
+    )
+    assert asked
