@@ -22,7 +22,7 @@ def data_bytes():
 
 def main():
     directory, allowance = sys.argv[1], int(sys.argv[2])
-    with dask.config.set(scheduler="threads", num_workers=2):
+    with dask.config.set(scheduler="threads", num_workers=1):
         frame = dd.read_parquet(directory)
         names = [name for name in frame.columns if name != "label"]
         X, y = frame[names], frame["label"]

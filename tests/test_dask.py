@@ -450,7 +450,7 @@ def test_a_file_larger_than_memory(tmp_path):
     import subprocess
     import sys
 
-    n, d, n_parts = 4_000, 160, 66
+    n, d, n_parts = 2_700, 240, 66
     rng = np.random.default_rng(0)
     truth = rng.standard_normal(d)
     tables = []
