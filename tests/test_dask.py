@@ -446,11 +446,11 @@ def test_a_worker_that_dies_costs_a_computation_not_the_answer():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="limits as Linux has them")
 def test_a_file_larger_than_memory(tmp_path):
-    """66 partitions of 5 MB, within 64 MB: the optimum of the rows together."""
+    """98 partitions of 5 MB, within 96 MB: the optimum of the rows together."""
     import subprocess
     import sys
 
-    n, d, n_parts = 2_700, 240, 66
+    n, d, n_parts = 2_700, 240, 98
     rng = np.random.default_rng(0)
     truth = rng.standard_normal(d)
     tables = []
@@ -463,7 +463,7 @@ def test_a_file_larger_than_memory(tmp_path):
     script = os.path.join(os.path.dirname(__file__), "_within_memory.py")
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, script, str(tmp_path), str(64 * 2**20)],
+        [sys.executable, script, str(tmp_path), str(96 * 2**20)],
         capture_output=True,
         text=True,
         env=environment,
@@ -471,7 +471,7 @@ def test_a_file_larger_than_memory(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     status, loss = done.stdout.split()
     X, y = (np.concatenate(each) for each in zip(*tables))
-    assert X.nbytes >= 5 * 64 * 2**20
+    assert X.nbytes >= 5 * 96 * 2**20
     assert status == "converged"
     expected = MomentumLogisticClassifier(tol=1e-8).fit(X, y).loss_history_[-1]
     assert float(loss) == pytest.approx(expected, rel=1e-6)

@@ -24,12 +24,14 @@ from .memory import MemoryRows
 from .origin import Origin
 from .partition import (
     Part,
+    added,
     advance_of,
     along_of,
     combine_of,
     gradient_of,
     hessian_of,
     local_of,
+    merged,
     restrict_of,
     stack_of,
     toward_of,
@@ -42,6 +44,9 @@ from .targets import Targets
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
 # that is expensive, for the workers and for the host that adds them up.
 LARGEST_GRAM = COLUMNS_A_SWEEP * GRAM_EPOCHS
+# Partitions whose results are added up before they go home: d x d matrices of a hundred partitions
+# would be more than a partition.
+GROUP = 8
 
 
 def _items(tuples, index):
@@ -49,14 +54,10 @@ def _items(tuples, index):
     return [delayed(itemgetter(index), pure=False)(each) for each in tuples]
 
 
-def _added(parts):
-    """The sum in the order of the partitions; of tuples item by item."""
-    if isinstance(parts[0], tuple):
-        return tuple(_added([part[i] for part in parts]) for i in range(len(parts[0])))
-    total = np.array(parts[0], dtype=np.float64)
-    for other in parts[1:]:
-        total += other
-    return total
+def in_groups(together, tasks):
+    """Tasks that put the results of consecutive tasks together: fewer go home."""
+    task = delayed(together, pure=False)
+    return [task(tasks[a : a + GROUP]) for a in range(0, len(tasks), GROUP)]
 
 
 class DaskRows(Rows):
@@ -111,7 +112,8 @@ class DaskRows(Rows):
 
     def _sum(self, function, *arguments, handles=(), reads=True):
         """The sum of small results."""
-        return _added(self._all(function, *arguments, handles=handles, reads=reads))
+        tasks = self._tasks(function, handles, arguments, reads=reads)
+        return added(dask.compute(*in_groups(added, tasks)))
 
     def _all(self, function, *arguments, handles=(), reads=True):
         """The small results of all partitions."""
@@ -124,7 +126,7 @@ class DaskRows(Rows):
     def _both(self, function, *arguments, handles=(), reads=False):
         """Vectors that stay where they are, and the sum of small results: one round."""
         pairs = self._vectors(function, *arguments, handles=handles, reads=reads)
-        return _items(pairs, 0), _added(dask.compute(*_items(pairs, 1)))
+        return _items(pairs, 0), added(dask.compute(*_items(pairs, 1)))
 
     # ------------------------------------------------------------------ what things cost
 
@@ -225,16 +227,9 @@ class DaskRows(Rows):
         return self.rough_mean + first, np.maximum(squares - np.square(first), 0)
 
     def moments(self, every=1):
-        """Weight, mean and Gram matrix about the mean, of all rows.
-
-        Of parts with weights w_j, means m_j and Gram matrices G_j about them (Chan, Golub &
-        LeVeque 1983): G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
-        """
-        parts = self._all(MemoryRows.moments)
-        weight = sum(w for w, _, _ in parts)
-        mean = _added([w * m for w, m, _ in parts]) / weight
-        gram = _added([G + w * np.outer(m - mean, m - mean) for w, m, G in parts])
-        return weight, mean, gram
+        """Weight, mean and Gram matrix about the mean, of all rows."""
+        tasks = self._tasks(MemoryRows.moments, (), (), reads=True)
+        return merged(dask.compute(*in_groups(merged, tasks)))
 
     def cross(self, center, centered):
         """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""

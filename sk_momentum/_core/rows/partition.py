@@ -150,3 +150,27 @@ def combine_of(targets, steps, start, amounts):
 
 def restrict_of(targets, margins, kept):
     return targets.restrict(margins, kept)
+
+
+def added(parts):
+    """The sum in the order of the partitions; of tuples item by item."""
+    if isinstance(parts[0], tuple):
+        return tuple(added([part[i] for part in parts]) for i in range(len(parts[0])))
+    total = np.array(parts[0], dtype=np.float64)
+    for other in parts[1:]:
+        total += other
+    return total
+
+
+def merged(parts):
+    """Weight, mean and Gram matrix of all, from those of parts (Chan, Golub & LeVeque 1983).
+
+    G = sum_j G_j + w_j (m_j - m)(m_j - m)',    m = sum_j w_j m_j / sum_j w_j.
+    """
+    weight = sum(w for w, _, _ in parts)
+    mean = added([w * m for w, m, _ in parts]) / weight
+    gram = np.zeros((len(mean), len(mean)))
+    for w, m, G in parts:
+        gram += G
+        gram += w * np.outer(m - mean, m - mean)
+    return weight, mean, gram
