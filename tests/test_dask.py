@@ -38,7 +38,7 @@ pytestmark = [
 
 SETTINGS = {
     "auto": {},
-    "diagonal": {"preconditioner": "diagonal"},
+    "diagonal": {"preconditioner": "diagonal", "max_iter": 8, "tol": None},
     "raw": {"preconditioner": None, "max_iter": 15, "tol": None},
     "numeric": {"learning_rate": 0.5, "momentum": 0.5, "max_iter": 30, "tol": None},
     "numeric full": {"learning_rate": 1.0, "momentum": "auto", "preconditioner": "full"},
