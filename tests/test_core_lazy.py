@@ -5,7 +5,7 @@ import pytest
 from _core import LOSSES, from_design, n_outputs
 from scipy import sparse
 
-from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
 from sk_momentum._compat import add_adjoint, rows_times
 from sk_momentum._core import descent as _descent
 from sk_momentum._core.descent import descend
@@ -172,3 +172,17 @@ def test_columns_are_brought_up_to_date_seldom(beta, monkeypatch):
     descended(loss, "ema", alphas=(0.0,), betas=(beta,), eta=0.1, batch_size=1, max_iter=1)
     assert 3 <= len(calls) <= 6
     assert max(calls) >= 30
+
+
+@pytest.mark.parametrize(("rate", "alpha"), [(1e300, 1e10), (1e200, 1e-4), (1e3, 1.0)])
+def test_steps_that_are_not_finite_diverge_as_dense_ones_do(rate, alpha):
+    """A matrix without a condition is no error; the warning names the rate."""
+    X = rows()
+    y = (np.asarray(X.sum(axis=1)).ravel() > X.sum() / N).astype(int)
+    settings = {"alpha": alpha, "batch_size": 16, "random_state": 0, "max_iter": 5}
+    found = []
+    for table in (X, X.toarray()):
+        with pytest.warns(DivergenceWarning, match="learning_rate"):
+            found.append(MomentumLogisticClassifier(rate, 0.9, **settings).fit(table, y))
+    assert [model.status_ for model in found] == ["diverged", "diverged"]
+    np.testing.assert_array_equal(found[0].coef_, found[1].coef_)

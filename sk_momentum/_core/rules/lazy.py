@@ -1,7 +1,7 @@
 """Sparse mini-batches: steps that touch the columns of their batch only.
 
 In raw coordinates coefficient and velocity of every column follow, with g the gradient of the
-batch's rows alone, one linear recurrence of two numbers (`_absent.step_matrix`),
+batch's rows alone, one linear recurrence of two numbers (`absent.step_matrix`),
 
     z <- M z + b g,    z = (w, v),
 
@@ -21,6 +21,8 @@ from .momentum import FixedMomentum
 
 # The condition of M^t up to which y is kept: two of sixteen digits, 44 steps at a momentum of 0.9.
 CONDITION = 1e2
+# Powers kept at most, where M^t never loses digits (momentum near 1): a pass over all columns is
+# nothing beside so many steps.
 MOST_STEPS = 256
 
 
@@ -163,7 +165,8 @@ def powers_of(M, b):
     powers, amounts = [np.broadcast_to(np.eye(2), M.shape)], [b.T]
     while len(amounts) <= MOST_STEPS:
         powers.append(powers[-1] @ M)
-        if not np.all(np.linalg.cond(powers[-1]) <= CONDITION):
+        # A step that is not finite has no condition; the descent will say that it diverged.
+        if not (np.isfinite(powers[-1]).all() and np.all(np.linalg.cond(powers[-1]) <= CONDITION)):
             break
         amounts.append(np.linalg.solve(powers[-1], b[..., None])[..., 0].T)
     return powers, amounts
