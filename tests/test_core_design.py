@@ -1,14 +1,19 @@
 """The rows of the core: every product is that of the plain array, whatever holds them."""
 
+import pickle
+
 import numpy as np
 import pytest
 from _core import CONTAINERS, table, weights
 from scipy import sparse
 
+from sk_momentum._core.losses import HalfSquaredError
 from sk_momentum._core.rows import dense as _dense
 from sk_momentum._core.rows import design as _design
 from sk_momentum._core.rows import sparse as _sparse_design
 from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.targets import Targets
+from sk_momentum._core.rows.vectors import in_place
 
 N, D = 150, 5
 
@@ -207,3 +212,32 @@ def test_no_columns_at_all(container):
     weight, mean, gram = design.moments(weights(N))
     assert weight == pytest.approx(1.0)
     assert (mean.shape, gram.shape) == ((0,), (0, 0))
+
+
+def unaligned(array):
+    """The same values at an odd address."""
+    bytes_ = np.empty(array.nbytes + 1, dtype=np.uint8)
+    moved = bytes_[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+def test_arrays_from_elsewhere_add_up_to_the_same_bits():
+    """Aligned and without gaps, copied only where they are not; other things as they are."""
+    whole = np.random.default_rng(0).standard_normal((3, 20_001))
+    for given in (unaligned(whole), np.repeat(whole, 2, axis=1)[:, ::2]):
+        settled = in_place(given)
+        assert settled.flags.aligned
+        assert settled.flags.c_contiguous
+        np.testing.assert_array_equal(settled, whole)
+    for fine in (whole, whole.T, None, 3):
+        assert in_place(fine) is fine
+
+
+def test_targets_are_settled_where_they_are_unpickled():
+    targets = Targets(np.ones((1, 5)), np.full(5, 0.2), HalfSquaredError(), np.dtype(float))
+    arrived = Targets.__new__(Targets)
+    arrived.__setstate__({**vars(targets), "targets": unaligned(targets.targets)})
+    assert arrived.targets.flags.aligned
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(targets)).targets, targets.targets)

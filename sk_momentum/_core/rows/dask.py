@@ -21,6 +21,7 @@ from dask import delayed
 
 from .design import COLUMNS_A_SWEEP, GRAM_EPOCHS
 from .memory import MemoryRows
+from .moments import merged
 from .origin import Origin
 from .partition import (
     Part,
@@ -31,7 +32,6 @@ from .partition import (
     gradient_of,
     hessian_of,
     local_of,
-    merged,
     restrict_of,
     stack_of,
     toward_of,

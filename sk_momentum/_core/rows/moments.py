@@ -13,6 +13,24 @@ def inverse_or_zero(D):
     return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
 
 
+def merged(parts):
+    """Weight, mean and Gram matrix of all rows, from those of parts (Chan, Golub & LeVeque 1983).
+
+    With weights w_j, means m_j and Gram matrices G_j about them,
+
+        w = sum_j w_j,   m = sum_j w_j m_j / w,   G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
+    """
+    weights = np.array([weight for weight, _, _ in parts])
+    means = np.array([mean for _, mean, _ in parts])
+    total = weights.sum()
+    mean = weights @ means / total
+    apart = means - mean
+    gram = (weights * apart.T) @ apart
+    for _, _, own in parts:
+        gram += own
+    return total, mean, gram
+
+
 class Moments:
     """Moments of rows under their weights, which sum to 1.
 
@@ -144,10 +162,6 @@ class SampledMoments(Moments):
 class MergedMoments(Moments):
     """Moments of rows that come in parts, from those of the parts.
 
-    With weights w_j, means m_j and Gram matrices G_j about them (Chan, Golub & LeVeque 1983),
-
-        w = sum_j w_j,   m = sum_j w_j m_j / w,   G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
-
     Parameters
     ----------
     rows, centered
@@ -163,11 +177,7 @@ class MergedMoments(Moments):
     @cached_property
     def _swept(self):
         """The mean, and the Gram matrix about `center`, from the parts."""
-        weights = np.array([weight for weight, _, _ in self.parts])
-        means = np.array([mean for _, mean, _ in self.parts]) - self.rows.origin.rows
-        total = weights.sum()
-        mean = weights @ means / total
-        apart = means - mean
-        gram = sum(gram for _, _, gram in self.parts) + (weights * apart.T) @ apart
-        gram /= total
+        weight, mean, gram = merged(self.parts)
+        mean -= self.rows.origin.rows
+        gram /= weight
         return mean, gram if self.centered else gram + np.outer(mean, mean)

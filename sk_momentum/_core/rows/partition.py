@@ -15,6 +15,7 @@ from .memory import MemoryRows
 from .origin import Origin
 from .protocol import Expansion
 from .targets import Targets
+from .vectors import in_place
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class Part:
 
     def rows(self, blocks):
         """The rows of the partition, of which X is read here."""
-        self.targets.targets = in_place(self.targets.targets)
         return MemoryRows.of(self.read(blocks), self.targets, self.origin)
 
     def in_double(self):
@@ -96,21 +96,7 @@ def with_rows(function, part, blocks, *arguments):
 
 def with_targets(function, part, *arguments):
     """What a function says of the targets of a partition, which needs no X."""
-    part.targets.targets = in_place(part.targets.targets)
     return function(part.targets, *map(in_place, arguments))
-
-
-def in_place(array):
-    """An array as if it had been made here: aligned, its elements one after the other.
-
-    What came from another worker may lie anywhere, and NumPy then adds up in another order: the
-    last bits would tell which worker had done what.
-    """
-    if not isinstance(array, np.ndarray):
-        return array
-    flags = array.flags
-    beside = flags.c_contiguous or flags.f_contiguous
-    return array if flags.aligned and beside else np.array(array, order="C")
 
 
 def gradient_of(rows, R, n_parameters):
@@ -160,17 +146,3 @@ def added(parts):
     for other in parts[1:]:
         total += other
     return total
-
-
-def merged(parts):
-    """Weight, mean and Gram matrix of all, from those of parts (Chan, Golub & LeVeque 1983).
-
-    G = sum_j G_j + w_j (m_j - m)(m_j - m)',    m = sum_j w_j m_j / sum_j w_j.
-    """
-    weight = sum(w for w, _, _ in parts)
-    mean = added([w * m for w, m, _ in parts]) / weight
-    gram = np.zeros((len(mean), len(mean)))
-    for w, m, G in parts:
-        gram += G
-        gram += w * np.outer(m - mean, m - mean)
-    return weight, mean, gram

@@ -28,6 +28,10 @@ class Targets:
         self.loss, self.dtype = loss, dtype
         self.n_outputs, self.n_rows = Y.shape
 
+    def __setstate__(self, values):
+        # Where a pickle is put together bytes may lie anywhere.
+        vars(self).update(values, targets=vectors.in_place(values["targets"]))
+
     @property
     def Y(self):
         """Encoded targets, of shape (k, n_rows)."""

@@ -3,6 +3,19 @@
 import numpy as np
 
 
+def in_place(array):
+    """An array as if it had been made here: aligned, its elements one after the other.
+
+    What came from another process may lie anywhere, and NumPy then adds up in another order: the
+    last bits would tell which process had done what.
+    """
+    if not isinstance(array, np.ndarray):
+        return array
+    flags = array.flags
+    beside = flags.c_contiguous or flags.f_contiguous
+    return array if flags.aligned and beside else np.array(array, order="C")
+
+
 def stack(vectors):
     """The margins of J steps, each (m, k, n), as (m, J, k, n)."""
     return vectors[0][:, None] if len(vectors) == 1 else np.stack(vectors, axis=1)
