@@ -19,7 +19,8 @@ from .partitions import Encoder, LabelChecker, NumberChecker, look, part_of
 from .validation import (
     NO_WEIGHTS,
     TRAINING,
-    NoWeight,
+    no_weight,
+    refuse_no_target,
 )
 
 
@@ -42,7 +43,7 @@ def known_chunks(X):
 
 def aligned(X, other, name_X, name):
     """Another collection's partitions, cut as those of X."""
-    chunks, own = known_chunks(X), None
+    chunks = known_chunks(X)
     if not dask.is_dask_collection(other):
         if chunks is None:
             raise ValueError(
@@ -184,11 +185,7 @@ def validate_collection(estimator, X, y, sample_weight, *, reset, new_targets, n
     """
     if names is TRAINING:
         refuse_what_needs_memory(estimator)
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires {names.y} to be passed, but the target "
-            f"{names.y} is None."
-        )
+    refuse_no_target(estimator, y, names)
     n_features = checked_columns(estimator, X, names.X, reset=reset)
     blocks = partitions_of(X)
     targets = aligned(X, y, names.X, names.y)
@@ -225,10 +222,7 @@ def validate_collection(estimator, X, y, sample_weight, *, reset, new_targets, n
         n_features=n_features,
     )
     if not rows.n_rows:
-        raise NoWeight(
-            f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
-            f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
-        )
+        raise no_weight(estimator, names)
     return rows.of_positive_weight()
 
 

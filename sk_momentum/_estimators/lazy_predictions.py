@@ -7,6 +7,7 @@ from dask import delayed
 
 from .._core.rows.partition import table_of
 from .collections import aligned, checked_columns, known_chunks, partitions_of
+from .partitions import beside
 
 
 def predicted(model, method, X):
@@ -37,22 +38,20 @@ def predicted(model, method, X):
 def _row(X, n_features):
     """A row of zeros like those of X."""
     if hasattr(X, "columns"):
-        frame = X._meta_nonempty.iloc[:1]
-        return frame
+        return X._meta_nonempty.iloc[:1]
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     return np.zeros((1, n_features), dtype=dtype)
 
 
 def _of_partition(method, model, blocks, like):
-    if blocks[0].shape[0] == 0:
-        return like
-    X = blocks[0] if len(blocks) == 1 else table_of(blocks, like_dtype(blocks))
-    return method(model, X)
+    return like if blocks[0].shape[0] == 0 else method(model, side_by_side(blocks))
 
 
-def like_dtype(blocks):
-    """The dtype of blocks of columns side by side."""
-    return np.result_type(*(block.dtype for block in blocks))
+def side_by_side(blocks):
+    """The blocks of columns of a partition as one; a data frame stays what it is."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return table_of(blocks, np.result_type(*(block.dtype for block in blocks)))
 
 
 def total(model, function, X, y, sample_weight):
@@ -76,8 +75,7 @@ def _summed(function, model, blocks, y, weights):
     n = blocks[0].shape[0]
     if n == 0:
         return None
-    X = blocks[0] if len(blocks) == 1 else table_of(blocks, like_dtype(blocks))
-    y = y[0] if len(y) == 1 else np.column_stack([np.asarray(each) for each in y])
+    X, y = side_by_side(blocks), beside(y)
     if len(y) != n:
         raise ValueError(
             f"X and y have inconsistent numbers of samples in a partition: {n} rows and {len(y)}; "

@@ -33,7 +33,7 @@ class NumberChecker:
         """Targets of a partition, of shape (n_rows, n_targets)."""
         return check_target_numbers(self.name, beside(y), name)
 
-    def fit(self, targets, dtype, name):
+    def check_size(self, targets, dtype, name):
         """Refuse targets whose squares do not fit."""
         refuse_too_large(targets, dtype, name)
 
@@ -53,7 +53,7 @@ class LabelChecker(NumberChecker):
         """Labels of a partition, of shape (n_rows,)."""
         return check_labels(beside(y), name)
 
-    def fit(self, targets, dtype, name):
+    def check_size(self, targets, dtype, name):
         """Labels are not squared."""
 
     def labels(self, targets, name):
@@ -90,7 +90,32 @@ def beside(blocks):
 
 @dataclass
 class Found:
-    """What a first read finds in a partition."""
+    """What a first read finds in a partition.
+
+    Attributes
+    ----------
+    error : str or None
+        What is wrong with it.
+    n_rows : int
+        Rows of positive weight, as in all that follows.
+    dtype : numpy dtype or None
+        Of X; None where there is no row at all.
+    sparse : bool
+    few : ndarray of shape (any, n_features)
+        Some rows, spread over the partition.
+    few_targets : ndarray of shape (any, n_targets)
+        Their targets.
+    like : ndarray of shape (0,) or (0, n_targets)
+        Targets of no row.
+    stored : ndarray of shape (n_features,)
+        Stored entries of sparse columns.
+    heaviest : float
+        The largest weight.
+    labels : ndarray
+        A single one of a regression.
+    counts, shares : ndarray
+        Rows of every label, and their weights in units of the heaviest.
+    """
 
     error: str | None = None
     n_rows: int = 0
@@ -98,12 +123,10 @@ class Found:
     sparse: bool = False
     few: np.ndarray | None = None
     few_targets: np.ndarray | None = None
-    # The targets of a row, without a row: (0,) or (0, n_targets).
     like: np.ndarray | None = None
     stored: np.ndarray | None = None
     heaviest: float = 0.0
     labels: np.ndarray | None = None
-    # Of every label, or of all rows: how many weigh anything, and how much beside the heaviest.
     counts: np.ndarray | None = None
     shares: np.ndarray | None = None
 
@@ -142,7 +165,7 @@ def _look(blocks, y, weights, checker, names):
     found.few = rows.toarray() if found.sparse else np.asarray(rows)
     found.few_targets = checker.numbers(targets[some])
     found.like = targets[:0]
-    checker.fit(targets, X.dtype, names.y)
+    checker.check_size(targets, X.dtype, names.y)
     if found.sparse:
         found.stored = np.bincount(X[kept].indices, minlength=X.shape[1])
     return found

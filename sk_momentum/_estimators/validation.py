@@ -70,11 +70,7 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
         return validate_collection(
             estimator, X, y, sample_weight, reset=reset, new_targets=new_targets, names=names
         )
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires {names.y} to be passed, but the target "
-            f"{names.y} is None."
-        )
+    refuse_no_target(estimator, y, names)
     order = "C" if estimator.batch_size is not None else None
     X = validate_table(estimator, X, reset=reset, name=names.X, order=order)
     with naming(names.y), quiet():
@@ -87,11 +83,25 @@ def validate_rows(estimator, X, y, sample_weight, *, reset, new_targets, names=T
     rows = Rows(X, y, weights).of_positive_weight()
     y, weights = estimator._encode_targets(rows, new=new_targets, names=names)
     if not weights.any():
-        raise NoWeight(
-            f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
-            f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
-        )
+        raise no_weight(estimator, names)
     return Rows(rows.X, y, weights, estimator._n_outputs(y)).of_positive_weight()
+
+
+def refuse_no_target(estimator, y, names):
+    """Raise an error where there is no y."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires {names.y} to be passed, but the target "
+            f"{names.y} is None."
+        )
+
+
+def no_weight(estimator, names):
+    """The error for rows of which no class weighs anything."""
+    return NoWeight(
+        f"class_weight={estimator.class_weight!r} gives weight 0 to the classes of all rows "
+        f"of {names.X}; give rows of a class with a weight > 0 too, or change class_weight."
+    )
 
 
 def is_collection(X):
