@@ -1,0 +1,183 @@
+"""Every home for rows says the same of them: each hook beside plain rows in memory."""
+
+import numpy as np
+import pytest
+from _core import CONTAINERS, LOSSES, encoded_targets, n_outputs, table, weights
+
+from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.memory import MemoryRows
+from sk_momentum._core.rows.origin import Origin
+from sk_momentum._core.rows.partition import Part, Reader
+from sk_momentum._core.rows.targets import Targets
+
+N, D, M = 90, 4, 2
+CUTS = (slice(0, 25), slice(25, 60), slice(60, N))
+
+
+def parts_of(loss, dtype=np.float64):
+    """X, targets, weights and an origin away from 0 in one column."""
+    X, Y = table(N, D).astype(dtype), encoded_targets(loss, N).astype(dtype)
+    rows = np.array([0.0, 0.0, 1.5, 0.0])
+    X[X == 0] = 0.25
+    targets = np.full(len(Y), 0.5) if loss.is_quadratic else np.zeros(len(Y))
+    return X, Y, weights(N).astype(dtype), Origin(rows, targets)
+
+
+def in_memory(loss, container="dense", dtype=np.float64):
+    X, Y, s, origin = parts_of(loss, dtype)
+    design = make_design(CONTAINERS[container](X), origin.rows)
+    Y = (Y - origin.targets[:, None]).astype(dtype)
+    return MemoryRows(design=design, Y=Y, s=s, loss=loss(), origin=origin)
+
+
+def on_dask(loss, container="dense", dtype=np.float64):
+    """Three partitions; of the second some rows do not count."""
+    dask = pytest.importorskip("dask")
+    from sk_momentum._core.rows.dask import DaskRows
+
+    X, Y, s, origin = parts_of(loss, dtype)
+    blocks, parts = [], []
+    for number, cut in enumerate(CUTS):
+        rows, kept = X[cut], None
+        if number == 1:
+            # A row that was left out stands between those that count.
+            rows, kept = np.insert(rows, 3, 7.0, axis=0), np.delete(np.arange(len(rows) + 1), 3)
+        own = Targets(Y[:, cut] - origin.targets[:, None], s[cut], loss(), dtype)
+        halves = [CONTAINERS[container](each) for each in (rows[:, :1], rows[:, 1:])]
+        blocks.append([dask.delayed(each, traverse=False) for each in halves])
+        part = Part(own, Reader(np.dtype(dtype), origin.rows, kept), origin)
+        parts.append(dask.delayed(part, traverse=False))
+    with dask.config.set(scheduler="synchronous"):
+        yield DaskRows(
+            blocks,
+            parts,
+            loss=loss(),
+            n_rows=N,
+            n_features=D,
+            n_outputs=n_outputs(loss),
+            dtype=dtype,
+            origin=origin,
+            rough_mean=X[:20].mean(axis=0, dtype=float) - origin.rows,
+        )
+
+
+@pytest.fixture(params=[(loss, container) for loss in LOSSES for container in CONTAINERS])
+def both(request):
+    """The same rows in memory and on Dask."""
+    homes = on_dask(*request.param)
+    yield in_memory(*request.param), next(homes)
+    next(homes, None)
+
+
+def same(found, expected, **within):
+    """Arrays, or tuples of them."""
+    if isinstance(expected, tuple):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected):
+            same(one, other, **within)
+    else:
+        np.testing.assert_allclose(found, expected, **{"rtol": 1e-10, "atol": 1e-12, **within})
+
+
+def points(rows, *, seed=0, scale=0.3):
+    rng = np.random.default_rng(seed)
+    return scale * rng.standard_normal((M, rows.n_outputs, D + 1))
+
+
+def test_the_mean_loss_and_its_gradient(both):
+    rows, others = both
+    theta = points(rows)
+    same(others.mean_loss(theta), rows.mean_loss(theta))
+    same(others.evaluate(theta), rows.evaluate(theta))
+    same(others.best_constant(), rows.best_constant())
+    same(others.least_weight, rows.least_weight)
+    ends, expected = others.least_and_most_ahead(theta), rows.least_and_most_ahead(theta)
+    same(ends, expected)
+    if not rows.loss.is_quadratic:
+        assert np.all(ends[0] < ends[1])
+
+
+def test_steps_along_margins(both):
+    """From any margins and from those of w = 0, one direction and two, apart and in one pass."""
+    found = []
+    for rows in both:
+        said = []
+        start = points(rows)
+        start[:, :, :D] *= np.array([0.0, 1.0])[:, None, None]
+        for theta in (start, 0 * start + [0, 0, 0, 0, 0.7]):
+            margins = rows.margins(theta)
+            local = rows.local(margins)
+            said += [local.value, rows.gradient(local, D + 1), rows.gradient(local, D)]
+            said += [rows.hessian(local, 1, np.linspace(-1, 1, D), D + 1)]
+            u, delta = points(rows, seed=1), rows.margins(points(rows, seed=2))
+            for other in (None, delta):
+                steps, slope, curvature = rows.toward(local, u, other)
+                amounts = np.linspace(0.5, -0.3, M * slope.shape[1]).reshape(M, -1)
+                there, ahead, *slopes = rows.advance(margins, steps, amounts)
+                said += [slope, curvature, ahead.value, *slopes, rows.curvature_along(steps)]
+                said += [rows.gradient(ahead, D + 1)]
+                stacked = rows.stack([rows.margins(u), *([] if other is None else [other])])
+                said += [rows.local(rows.combine(amounts, stacked, margins)).value]
+                kept = np.array([False, True])
+                said += [rows.local(rows.restrict(there, kept)).value]
+                said += [rows.local(rows.combine(amounts, steps)).value]
+        found.append(tuple(said))
+    same(found[1], found[0])
+
+
+def test_moments(both):
+    rows, others = both
+    center, rng = np.linspace(-1, 1, D), np.random.default_rng(0)
+    same(others.spread(), rows.spread())
+    same(others.moments(), rows.moments())
+    for centered in (True, False):
+        same(others.cross(center, centered), rows.cross(center, centered))
+    V, T, scale = rng.standard_normal((3, D)), rng.standard_normal((D, 2)), np.geomspace(0.1, 9, D)
+    same(others.gram_product(center, V), rows.gram_product(center, V))
+    same(others.gram_in(center, T), rows.gram_in(center, T))
+    same(others.largest_row(center, scale, 0.5), rows.largest_row(center, scale, 0.5))
+    roots = rng.standard_normal((2, D, D))
+    same(others.largest_row_in(center, roots, 0.5), rows.largest_row_in(center, roots, 0.5))
+
+
+def test_columns_of_columns(both):
+    """Their origin goes with them, whatever their order."""
+    rows, others = both
+    for chosen in ([3, 2, 0], [1, 0]):
+        rows, others = (each.columns(np.array(chosen)) for each in (rows, others))
+        theta = points(rows)[:, :, -len(chosen) - 1 :]
+        same(others.origin.rows, rows.origin.rows)
+        same(others.evaluate(theta), rows.evaluate(theta))
+        same(others.spread(), rows.spread())
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_digits_of_float64(loss, container):
+    """float32 rows, and the same with arithmetic in float64."""
+    homes = on_dask(loss, container, np.float32)
+    rows, others = in_memory(loss, container, np.float32), next(homes)
+    theta = points(rows)
+    same(others.evaluate(theta), rows.evaluate(theta), rtol=1e-4, atol=1e-5)
+    rows, others = rows.in_double(), others.in_double()
+    assert others.dtype == np.float64
+    # Sparse rows in memory are float32 about the origin already.
+    within = {"rtol": 1e-7, "atol": 1e-8} if container == "sparse" else {}
+    same(others.evaluate(theta), rows.evaluate(theta), **within)
+
+
+def test_reads_are_counted(both):
+    """X is read once a call that needs it, and not where margins say enough."""
+    _, rows = both
+    theta, before = points(rows), rows.reads
+    margins = rows.margins(theta)
+    local = rows.local(margins)
+    assert rows.reads == before + 1
+    steps, *_ = rows.toward(local, theta, margins)
+    assert rows.reads == before + 2
+    rows.advance(margins, steps, np.ones((M, 2)))
+    rows.margins(0 * theta)
+    rows.best_constant()
+    assert rows.reads == before + 2
+    rows.gradient(local, D + 1)
+    assert rows.reads == before + 3
