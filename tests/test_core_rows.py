@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, n_outputs, table, weights
 
+from sk_momentum._core.rows import threaded
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.origin import Origin
 from sk_momentum._core.rows.partition import Part, Reader
 from sk_momentum._core.rows.targets import Targets
+from sk_momentum._core.threads import pool
 
 N, D, M = 90, 4, 2
 CUTS = (slice(0, 25), slice(25, 60), slice(60, N))
@@ -23,11 +25,11 @@ def parts_of(loss, dtype=np.float64):
     return X, Y, weights(N).astype(dtype), Origin(rows, targets)
 
 
-def in_memory(loss, container="dense", dtype=np.float64):
+def in_memory(loss, container="dense", dtype=np.float64, kind=MemoryRows):
     X, Y, s, origin = parts_of(loss, dtype)
     design = make_design(CONTAINERS[container](X), origin.rows)
     Y = (Y - origin.targets[:, None]).astype(dtype)
-    return MemoryRows(design=design, Y=Y, s=s, loss=loss(), origin=origin)
+    return kind(design=design, Y=Y, s=s, loss=loss(), origin=origin)
 
 
 def on_dask(loss, container="dense", dtype=np.float64):
@@ -61,12 +63,41 @@ def on_dask(loss, container="dense", dtype=np.float64):
         )
 
 
+def on_threads(loss, container="dense", dtype=np.float64):
+    """Pieces of a few rows, on more threads than there are pieces at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threaded, "PIECE", 90)
+        patch.setattr(pool, "n_threads", lambda: 3)
+        rows = in_memory(loss, container, dtype, kind=threaded.ThreadedRows)
+        assert len(rows.pieces) == 4
+        yield rows
+
+
+HOMES = {"dask": on_dask, "threads": on_threads}
+
+
 @pytest.fixture(params=[(loss, container) for loss in LOSSES for container in CONTAINERS])
-def both(request):
-    """The same rows in memory and on Dask."""
-    homes = on_dask(*request.param)
-    yield in_memory(*request.param), next(homes)
-    next(homes, None)
+def rows_of(request):
+    """The rows of a home."""
+    opened = []
+
+    def make(home):
+        opened.append(home(*request.param))
+        return next(opened[-1])
+
+    yield make
+    for each in opened:
+        next(each, None)
+
+
+def plain(loss, container="dense", dtype=np.float64):
+    yield in_memory(loss, container, dtype)
+
+
+@pytest.fixture(params=HOMES)
+def both(request, rows_of):
+    """The same rows in memory and in another home."""
+    return rows_of(plain), rows_of(HOMES[request.param])
 
 
 def same(found, expected, **within):
@@ -151,11 +182,12 @@ def test_columns_of_columns(both):
         same(others.spread(), rows.spread())
 
 
+@pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_digits_of_float64(loss, container):
+def test_the_digits_of_float64(loss, container, home):
     """float32 rows, and the same with arithmetic in float64."""
-    homes = on_dask(loss, container, np.float32)
+    homes = HOMES[home](loss, container, np.float32)
     rows, others = in_memory(loss, container, np.float32), next(homes)
     theta = points(rows)
     same(others.evaluate(theta), rows.evaluate(theta), rtol=1e-4, atol=1e-5)
@@ -166,9 +198,25 @@ def test_the_digits_of_float64(loss, container):
     same(others.evaluate(theta), rows.evaluate(theta), **within)
 
 
-def test_reads_are_counted(both):
+def test_samples(rows_of):
+    """One row of so many: the same ones in memory and on threads."""
+    rows, others = rows_of(plain), rows_of(on_threads)
+    same(others.moments(3), rows.moments(3))
+    local = rows.local(rows.margins(points(rows)))
+    center = np.linspace(-1, 1, D)
+    same(others.hessian(local, 0, center, D + 1, 4), rows.hessian(local, 0, center, D + 1, 4))
+
+
+def test_mini_batches(rows_of):
+    rows, others = rows_of(plain), rows_of(on_threads)
+    theta, order = points(rows), np.random.default_rng(0).permutation(N)
+    for one, other in zip(rows.batches(order, 20), others.batches(order, 20), strict=True):
+        same(others.batch_gradient(theta, other), rows.batch_gradient(theta, one))
+
+
+def test_reads_are_counted(rows_of):
     """X is read once a call that needs it, and not where margins say enough."""
-    _, rows = both
+    rows = rows_of(on_dask)
     theta, before = points(rows), rows.reads
     margins = rows.margins(theta)
     local = rows.local(margins)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from .._core.rows.make import make_design
-from .._core.rows.memory import MemoryRows
+from .._core.rows.make import make_design, make_rows
 from .._core.rows.origin import Origin
 
 
@@ -48,7 +47,7 @@ class Rows:
             origin = Origin.zero(self.X.shape[1], k)
         if origin.targets.any():
             Y = Y - origin.targets[:, None]
-        return MemoryRows(
+        return make_rows(
             design=make_design(self.X, origin.rows),
             Y=Y.astype(dtype, copy=False),
             s=weights.astype(dtype, copy=False),

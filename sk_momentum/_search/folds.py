@@ -22,6 +22,7 @@ from .._core.history import Status
 from .._core.quadratic import QuadraticObjective
 from .._core.rows.make import make_design
 from .._core.rows.moments import MergedMoments
+from .._core.rows.threaded import moments_of_rows
 from .._estimators.training import fit_together
 from .groups import has_l1, is_auto, searched_step
 from .pipelines import OwnFitError, only_transforms, rows_of_last_step
@@ -67,7 +68,8 @@ def fold_parts(estimator, X, splits, fit_params):
         return None
     weights = weights / weights.max()
     with np.errstate(all="ignore"):
-        parts = [design.moments(weights, np.sort(np.arange(n)[test])) for _, test in splits]
+        tests = [np.sort(np.arange(n)[test]) for _, test in splits]
+        parts = [moments_of_rows(design, weights, rows) for rows in tests]
     finite = all(np.isfinite(gram).all() and weight > 0 for weight, _, gram in parts)
     return parts if finite else None
 

@@ -17,7 +17,6 @@ class DenseDesign(Design):
 
     def place(self, X):
         self.X = X
-        self.scratch = None
         self.views = [(rows, X[rows]) for rows in self.cuts()]
         # Blocks are then copies, made when they are needed.
         self.copies = self.moved or X.dtype != self.dtype
@@ -25,7 +24,6 @@ class DenseDesign(Design):
             self.exact_origin = self.origin.astype(self.dtype)
             self.far = np.flatnonzero(self.origin)
             self.few_far = len(self.far) <= FEW_FAR * self.n_features and X.dtype == self.dtype
-            self.scratch = np.empty((self.max_block_rows, self.n_features), dtype=self.dtype)
 
     def in_double(self):
         """The same rows in float64, converted block by block."""
@@ -36,7 +34,8 @@ class DenseDesign(Design):
         """(slice, block) over all rows; a block is good until the next one is asked for."""
         if not self.copies:
             return self.views
-        return ((rows, self.about_origin(view, self.scratch)) for rows, view in self.views)
+        scratch = np.empty((self.max_block_rows, self.n_features), dtype=self.dtype)
+        return ((rows, self.about_origin(view, scratch)) for rows, view in self.views)
 
     def about_origin(self, view, out=None):
         """The rows about the origin, which loses nothing of columns far from 0."""

@@ -1,11 +1,20 @@
-"""Which design holds X."""
+"""Which design holds X, and which rows a design makes."""
 
 from scipy import sparse
 
 from .dense import DenseDesign
+from .memory import MemoryRows
 from .sparse import SparseDesign
+from .threaded import ThreadedRows, cuts, elements_of
 
 
 def make_design(X, origin=None, dtype=None):
     """The design of a validated C- or F-ordered ndarray or CSR matrix, about an origin."""
     return SparseDesign(X, origin, dtype) if sparse.issparse(X) else DenseDesign(X, origin, dtype)
+
+
+def make_rows(*, design, Y, s, loss, origin=None):
+    """Rows in memory: of more than one piece, threads share them."""
+    several = len(cuts(design.n_rows, elements_of(design, len(Y)))) > 1
+    kind = ThreadedRows if several else MemoryRows
+    return kind(design=design, Y=Y, s=s, loss=loss, origin=origin)

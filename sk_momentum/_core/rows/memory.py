@@ -74,7 +74,7 @@ class MemoryRows(Targets, Rows):
 
     def columns(self, chosen):
         """The rows of some columns: a copy, never of more than these."""
-        return MemoryRows(
+        return type(self)(
             design=self.design.columns(chosen),
             Y=self.Y,
             s=self.s,
@@ -126,17 +126,21 @@ class MemoryRows(Targets, Rows):
 
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p)."""
-        k, d, W = self.n_outputs, self.n_features, local.W[candidate]
+        if every == 1:
+            return self.hessian_sum(local.W[candidate], center, p)
+        sample = np.arange(every // 2, self.n_rows, every)
+        H = self.hessian_sum(local.W[candidate], center, p, sample)
+        H /= self.s[sample].sum(dtype=np.float64)
+        return H
+
+    def hessian_sum(self, W, center, p, rows=None):
+        """What rows add to the Hessian of the mean loss: all, a slice or an array of them."""
+        k, d, center = self.n_outputs, self.n_features, self.design.stored(center)
         H = np.zeros((k * p, k * p))
-        center, weight, sample = self.design.stored(center), 1.0, None
-        if every > 1:
-            sample = np.arange(every // 2, self.n_rows, every)
-            weight = self.s[sample].sum(dtype=np.float64)
-        for rows, block in self.design.panels(sample):
+        for chosen, block in self.design.panels(rows):
             X = np.ones((block.shape[0], p))
             np.subtract(block, center, out=X[:, :d])
-            self.loss.add_hessian(H, X, W[:, rows].astype(np.float64), self.s[rows])
-        H /= weight
+            self.loss.add_hessian(H, X, W[:, chosen].astype(np.float64), self.s[chosen])
         return H
 
     def least_and_most_ahead(self, theta):
@@ -160,7 +164,11 @@ class MemoryRows(Targets, Rows):
     def moments(self, every=1):
         """Weight, mean and Gram matrix about the mean, of one row of ``every`` so many."""
         sample = None if every == 1 else self.sample(every)
-        return self.design.moments(self.weights, sample)
+        return self.design.moments_of(*self.centred_sums(sample))
+
+    def centred_sums(self, rows=None):
+        """Weight, first and second moments of rows about a rough mean, for `moments`."""
+        return self.design.centred_sums(self.weights, rows)
 
     def sample(self, every):
         """One row of so many, drawn within each group of as many consecutive ones.

@@ -13,6 +13,14 @@ def inverse_or_zero(D):
     return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
 
 
+def spread_about(m, first, squares):
+    """Mean and variances from sums about a point m, which lose no digits where m is near the mean.
+
+    mean = m + e,   e = sum_i s_i (x_i - m),   var = sum_i s_i (x_i - m)^2 - e^2.
+    """
+    return m + first, np.maximum(squares - np.square(first), 0)
+
+
 def merged(parts):
     """Weight, mean and Gram matrix of all rows, from those of parts (Chan, Golub & LeVeque 1983).
 

@@ -99,39 +99,12 @@ def with_targets(function, part, *arguments):
     return function(part.targets, *map(in_place, arguments))
 
 
-def gradient_of(rows, R, n_parameters):
-    return rows.gradient(Expansion(None, R, None), n_parameters)
-
-
 def hessian_of(rows, W, candidate, center, p):
     return rows.hessian(Expansion(None, None, W), candidate, center, p)
 
 
-def toward_of(rows, R, W, other, theta):
-    steps, slope, curvature = rows.toward(Expansion(None, R, W), theta, other)
-    return steps, (slope, curvature)
-
-
-def advance_of(targets, start, steps, amounts):
-    margins, local, slope, curvature = targets.advance(start, steps, amounts)
-    return (margins, local.R, local.W), (local.value, slope, curvature)
-
-
-def local_of(targets, margins):
-    local = targets.local(margins)
-    return (local.R, local.W), local.value
-
-
-def along_of(targets, R, W, steps):
-    return targets.along(Expansion(None, R, W), steps)
-
-
 def stack_of(targets, *vectors):
     return targets.stack(list(vectors))
-
-
-def combine_of(targets, steps, start, amounts):
-    return targets.combine(amounts, steps, start)
 
 
 def restrict_of(targets, margins, kept):

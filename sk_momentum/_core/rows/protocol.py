@@ -58,6 +58,8 @@ class Rows(ABC):
     skips_absent_columns = False
     # Whether a few of the rows cost less than all of them.
     can_sample = True
+    # Whether sweeps are spread over threads of this process already.
+    has_threads = False
 
     @property
     def moved(self) -> bool:

@@ -33,7 +33,7 @@ class SparseDesign(Design):
     def like(self, X, origin):
         """The design of other columns, which are about the origin already."""
         part = type(self)(X)
-        part.origin = origin
+        part.origin, part.moved = origin, bool(origin.any())
         return part
 
     def stored(self, point):

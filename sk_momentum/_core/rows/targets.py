@@ -87,12 +87,37 @@ class Targets:
         """Those of the candidates ``kept``."""
         return margins[kept]
 
-    advance = Rows.advance
+    def advance(self, start, steps, amounts):
+        """Margins and mean loss at start + sum_j c_j step_j; slope and curvature along the steps.
+
+        As `combine`, `local` and `along`, block by block: the vectors pass through the cache once.
+        """
+        if self.n_rows <= VECTOR_BLOCK:
+            return Rows.advance(self, start, steps, amounts)
+        there, R, W = (np.empty_like(start) for _ in range(3))
+        sums = None
+        for a in range(0, self.n_rows, VECTOR_BLOCK):
+            rows = slice(a, min(a + VECTOR_BLOCK, self.n_rows))
+            block = Targets.part(self, rows)
+            moved, local, *small = Rows.advance(block, start[..., rows], steps[..., rows], amounts)
+            there[..., rows], R[..., rows], W[..., rows] = moved, local.R, local.W
+            own = (local.value, *small)
+            sums = own if sums is None else tuple(map(np.add, sums, own))
+        value, slope, curvature = sums
+        return there, Expansion(value, R, W), slope, curvature
 
     def constant(self, b):
         """Raw predictions (m, k, n_rows) of intercepts (m, k, 1), or of none."""
         Z = np.zeros((*b.shape[:2], self.n_rows), dtype=self.dtype)
         return Z + b.astype(self.dtype) if b.shape[-1] else Z
+
+    def part(self, rows):
+        """Those of a slice of the rows, which share their memory."""
+        part = Targets.__new__(Targets)
+        part.targets = self.targets[:, rows]
+        part.loss, part.dtype, part.n_outputs = self.loss, self.dtype, self.n_outputs
+        part.n_rows = rows.stop - rows.start
+        return part
 
     def astype(self, dtype):
         """The same, for arithmetic of another dtype."""

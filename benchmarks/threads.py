@@ -1,0 +1,126 @@
+"""A fit on a busy machine: time alone, and beside two processes that never sleep.
+
+``python benchmarks/threads.py`` fits in processes of their own, with BLAS as it comes and with
+OPENBLAS_NUM_THREADS=1, quiet and beside two busy processes, and prints the best of several
+repetitions of each.  The flights need the ``examples`` extra.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+from _data import bag_of_words, flights, multinomial
+
+from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor, MomentumLogisticClassifier
+
+BUSY = 2
+REPEATS = 5
+SETTINGS = {"threads": {}, "one BLAS thread": {"OPENBLAS_NUM_THREADS": "1"}}
+
+
+def embeddings(n=10_000, d=384, n_classes=100):
+    """Normal columns in float32; labels of a random linear model, one in five of them noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)).astype(np.float32)
+    y = (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
+    noise = rng.random(n) < 0.2
+    y[noise] = rng.integers(n_classes, size=noise.sum())
+    return X, y
+
+
+def a_flights_fit():
+    X, late, _ = flights()
+    return MomentumLogisticClassifier(), X, late
+
+
+def a_delay_fit():
+    X, _, delay = flights()
+    return MomentumLinearRegressor(), X, delay
+
+
+def an_embeddings_fit():
+    return MomentumLogisticClassifier(max_iter=20), *embeddings()
+
+
+def a_text_fit():
+    return MomentumLogisticClassifier(alpha=1 / 40_000), *bag_of_words()
+
+
+def a_search():
+    X, y = multinomial()
+    grid = {"alpha": np.geomspace(1e-5, 1e-2, 4)}
+    return MomentumGridSearchCV(MomentumLogisticClassifier(), grid, cv=3), X, y
+
+
+WORK = {
+    "flights": a_flights_fit,
+    "delay": a_delay_fit,
+    "embeddings": an_embeddings_fit,
+    "text": a_text_fit,
+    "search": a_search,
+}
+
+
+def timed(name):
+    """Seconds of several fits, printed; what a process of its own does."""
+    model, X, y = WORK[name]()
+    seconds = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of them are cut short
+        model.fit(X, y)
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            model.fit(X, y)
+            seconds.append(time.perf_counter() - start)
+    print(json.dumps(seconds))
+
+
+def spin():
+    """Never sleep."""
+    a = np.random.default_rng(0).standard_normal(2**16)
+    while True:
+        a = np.sqrt(a * a + 1)
+
+
+def measure(name, environment):
+    """The median of the seconds in a new process."""
+    command = [sys.executable, __file__, "--work", name]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return float(np.median(json.loads(done.stdout)))
+
+
+def main():
+    """Print a table: quiet, busy, and how many times longer the latter takes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", choices=WORK)
+    parser.add_argument("--only", nargs="*", choices=WORK, default=list(WORK))
+    options = parser.parse_args()
+    if options.work:
+        timed(options.work)
+        return
+    print(f"{'':<12}{'':<18}{'quiet':>10}{'busy':>10}{'busy / quiet':>14}")
+    for name in options.only:
+        quiet = {setting: measure(name, env) for setting, env in SETTINGS.items()}
+        others = [multiprocessing.Process(target=spin, daemon=True) for _ in range(BUSY)]
+        for each in others:
+            each.start()
+        try:
+            busy = {setting: measure(name, env) for setting, env in SETTINGS.items()}
+        finally:
+            for each in others:
+                each.terminate()
+        for setting in SETTINGS:
+            a, b = quiet[setting], busy[setting]
+            print(f"{name:<12}{setting:<18}{a:8.3f} s{b:8.3f} s{b / a:14.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
