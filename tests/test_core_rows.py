@@ -66,6 +66,7 @@ def on_dask(loss, container="dense", dtype=np.float64):
 def on_threads(loss, container="dense", dtype=np.float64):
     """Pieces of a few rows, on more threads than there are pieces at a time."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threaded, "SEVERAL", 90)
         patch.setattr(threaded, "PIECE", 90)
         patch.setattr(pool, "n_threads", lambda: 3)
         rows = in_memory(loss, container, dtype, kind=threaded.ThreadedRows)

@@ -185,7 +185,7 @@ def test_a_table_of_pieces_is_fitted_as_others(monkeypatch, dtype):
     expected = LinearRegression().fit(X.astype(np.float64), y)
     atol = 1e-6 if dtype == np.float64 else 1e-3
     np.testing.assert_allclose(alone.coef_, expected.coef_, atol=atol)
-    monkeypatch.setattr(threaded, "PIECE", 10**9)
+    monkeypatch.setattr(threaded, "SEVERAL", 10**9)
     whole = MomentumLinearRegressor(alpha=0.0).fit(X, y)
     np.testing.assert_allclose(alone.coef_, whole.coef_, atol=atol / 100)
 

@@ -153,8 +153,8 @@ def run(problem, *, plan, last, state, rng, validation, started, observer):
     ValueError
         If the loss is not finite where the descent starts.
     """
-    # Products of a few hundred rows gain nothing from BLAS's threads, and lose much when these wait
-    # for a busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s
+    # Products of a few hundred rows gain nothing from BLAS's threads, and lose much when these
+    # wait for a busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s
     # beside another process.  Nor do products of d x d matrices with gradients, between sweeps
     # that have threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy
     # processes, 4.6 s with them, 2.5 s without.

@@ -5,6 +5,7 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 
+from ..._compat import add_adjoint, rows_times
 from .design import Design
 
 # Stored entries of a block: a product with a sparse block costs about 30 us before it does
@@ -74,8 +75,9 @@ class SparseDesign(Design):
     @staticmethod
     def forward(W, block, out=None):
         """W @ block.T: margins of shape (q, n_rows)."""
-        # A 1-d operand takes scipy's single-vector kernel, twice as fast as one column.
-        Z = (block @ W[0])[None] if len(W) == 1 else (block @ W.T).T
+        # A product with `block.T` would copy a block that is a small part of all rows.
+        W = np.ascontiguousarray(W.T, dtype=np.result_type(W, block))
+        Z = rows_times(block, slice(0, block.shape[0]), W).T
         if out is None:
             return Z
         out[...] = Z
@@ -84,10 +86,11 @@ class SparseDesign(Design):
     @staticmethod
     def adjoint(R, block, out=None):
         """R @ block, of shape (q, n_features)."""
-        G = (block.T @ R[0])[None] if len(R) == 1 else (block.T @ R.T).T
+        G = np.zeros((block.shape[1], len(R)), dtype=np.result_type(R, block))
+        add_adjoint(block, slice(0, block.shape[0]), R.T, G)
         if out is None:
-            return G
-        out[...] = G
+            return G.T
+        out[...] = G.T
         return out
 
     @property

@@ -12,9 +12,9 @@ from .memory import MemoryRows
 from .summed import SummedRows
 from .targets import Targets
 
-# Elements of X, or of margins, in a piece at most: 8 MiB of float64, a few milliseconds of work
-# beside 0.1 ms to hand it to a thread.
-PIECE = 2**20
+# Elements of X, or of margins, from which on rows have several pieces, and in a piece at most: 8
+# and 16 MiB of float64, a millisecond of work and more beside 20 us to hand a piece to a thread.
+SEVERAL, PIECE = 2**20, 2**21
 # So many pieces, or a multiple of that: two or four threads then end together.
 TOGETHER = 4
 # A thread that makes a Gram matrix keeps one of its own.  Larger ones than this are made from
@@ -25,7 +25,7 @@ LARGEST_SHARED = 2**20
 def cuts(n_rows, row_elements):
     """Slices of consecutive rows, a piece each; the shape alone decides."""
     elements = n_rows * row_elements
-    if elements <= PIECE:
+    if elements <= SEVERAL:
         return [slice(0, n_rows)]
     number = TOGETHER * int(np.ceil(elements / (TOGETHER * PIECE)))
     ends = np.linspace(0, n_rows, number + 1).astype(int).tolist()
