@@ -49,11 +49,11 @@ def naming(name):
     try:
         yield
     except (OverflowError, TypeError, ValueError) as error:
-        said = str(error)
-        message = worded(said)
+        original = str(error)
+        message = worded(original)
         if not re.search(rf"\b{name}\b", message):
             message = f"{name}: {message}"
-        if message == said:
+        if message == original:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(message) from error

@@ -78,7 +78,7 @@ def test_moments(X, container, rows):
 
 def test_spread_and_sums(X, container):
     design, s = make_design(container(X)), weights(N)
-    mean, variances = design.spread(s)
+    mean, variances = design.mean_and_variance(s)
     np.testing.assert_allclose(mean, s @ X, rtol=1e-12)
     np.testing.assert_allclose(variances, s @ (X - s @ X) ** 2, rtol=1e-11)
     m = np.linspace(-1, 2, D)
@@ -93,7 +93,7 @@ def test_spread_of_columns_with_large_means(container):
     rng = np.random.default_rng(0)
     X = np.c_[1e7 + rng.standard_normal(N), np.full(N, -1e6), np.full(N, 0.1), rng.random(N) < 0.5]
     s = weights(N)
-    mean, variances = make_design(container(X)).spread(s)
+    mean, variances = make_design(container(X)).mean_and_variance(s)
     deviation = X[:, 0] - 1e7
     expected = s @ (deviation - s @ deviation) ** 2
     assert variances[0] == pytest.approx(expected, rel=1e-7)
@@ -194,7 +194,7 @@ def test_empty_rows_and_columns():
     X[::7] = 0.0
     X[:, 2] = 0.0
     design, s = make_design(sparse.csr_matrix(X)), weights(N)
-    mean, variances = design.spread(s)
+    mean, variances = design.mean_and_variance(s)
     np.testing.assert_allclose(mean, s @ X, rtol=1e-12, atol=1e-16)
     np.testing.assert_allclose(variances, s @ (X - s @ X) ** 2, rtol=1e-11, atol=1e-16)
     center, scale = np.linspace(-1, 2, D), np.geomspace(1e-3, 10, D)

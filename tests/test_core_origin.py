@@ -127,7 +127,7 @@ def test_products_batches_and_moments_are_of_the_rows_about_the_origin(
     out = np.empty((2, 90))
     assert design.forward_all(W, out=out) is out
     np.testing.assert_allclose(out, W @ there.T, rtol=1e-11, atol=1e-13)
-    mean, variances = design.spread(s)
+    mean, variances = design.mean_and_variance(s)
     np.testing.assert_allclose(mean, s @ there, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(variances, s @ (there - s @ there) ** 2, rtol=1e-10)
     weight, mean, gram = design.moments(s)

@@ -160,7 +160,7 @@ def test_steps_along_margins(both):
 def test_moments(both):
     rows, others = both
     center, rng = np.linspace(-1, 1, D), np.random.default_rng(0)
-    same(others.spread(), rows.spread())
+    same(others.mean_and_variance(), rows.mean_and_variance())
     same(others.moments(), rows.moments())
     for centered in (True, False):
         same(others.cross(center, centered), rows.cross(center, centered))
@@ -180,7 +180,7 @@ def test_columns_of_columns(both):
         theta = points(rows)[:, :, -len(chosen) - 1 :]
         same(others.origin.rows, rows.origin.rows)
         same(others.evaluate(theta), rows.evaluate(theta))
-        same(others.spread(), rows.spread())
+        same(others.mean_and_variance(), rows.mean_and_variance())
 
 
 @pytest.mark.parametrize("home", HOMES)

@@ -24,7 +24,7 @@ def weights(n):
 def test_spread_is_mean_and_variance(load, container):
     X = load(return_X_y=True)[0]
     s = weights(len(X))
-    mean, variances = make_design(container(X)).spread(s)
+    mean, variances = make_design(container(X)).mean_and_variance(s)
     np.testing.assert_allclose(mean, s @ X, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(variances, s @ (X - s @ X) ** 2, rtol=1e-10, atol=1e-14)
 

@@ -130,7 +130,7 @@ class Halves(Rows):
     def restrict(self, vectors, kept):
         return [each[kept] for each in vectors]
 
-    def spread(self):
+    def mean_and_variance(self):
         _, mean, gram = self.moments()
         return mean, np.diag(gram)
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor
-from sk_momentum._search.folds import fold_parts
+from sk_momentum._search.folds import moments_of_folds
 
 # ----------------------------------------------- splits that partition the rows, or seem to do so
 
@@ -68,7 +68,7 @@ def test_train_sets_that_are_not_the_complement(splits, weighted):
     fit_params = {"sample_weight": random_weights(n)} if weighted else {}
     cv = PARTITIONS[splits](n)
     assert_same_search(estimator, {"alpha": [1e-3, 0.1]}, X, y, fit_params, cv=cv)
-    parts = fold_parts(estimator, X, cv, fit_params)
+    parts = moments_of_folds(estimator, X, cv, fit_params)
     assert (parts is not None) == (splits == "complements in any order")
 
 

@@ -38,10 +38,10 @@ def of_search(search, best):
             f"With both knobs on 'auto' only {' and '.join(alone)} "
             f"{'is' if len(alone) == 1 else 'are'} left to search"
         )
-    said = ". ".join(sentences) + "." if sentences else ""
-    verdict, advice = best.verdict, f"{best.advice} {said}".rstrip()
+    text = ". ".join(sentences) + "." if sentences else ""
+    verdict, advice = best.verdict, f"{best.advice} {text}".rstrip()
     if edges and verdict == "converged":
-        verdict, advice = "edge of the grid", said
+        verdict, advice = "edge of the grid", text
     return replace(
         best,
         verdict=verdict,

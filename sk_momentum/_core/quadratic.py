@@ -120,7 +120,7 @@ class QuadraticObjective(Objective):
         return points[kept]
 
 
-def make_objective(*, rows, epochs, **parts):
+def make_objective(*, rows, epochs, **facts):
     """The objective, from second moments where that pays within so many epochs.
 
     An epoch from the Gram matrix costs next to nothing beside one over the rows.
@@ -128,5 +128,5 @@ def make_objective(*, rows, epochs, **parts):
     fits = rows.n_features <= rows.n_rows
     pays = fits and rows.gram_pays and epochs > rows.gram_epochs
     return (QuadraticObjective if rows.loss.is_quadratic and pays else Objective)(
-        rows=rows, **parts
+        rows=rows, **facts
     )

@@ -95,15 +95,15 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         facts = [{key: fit.pop(key) for key in FACTS} for fit in fits]
         results = self._results(job, fits, facts)
         self._choose(job, fits, results, refit_metric)
-        handed, said = Handed(X, y, job.fit_params), []
+        handed, warned = Handed(X, y, job.fit_params), []
         if self.refit:
-            handed, said = self._refit(handed, tasks)
+            handed, warned = self._refit(handed, tasks)
         self.smoothness_ = self._smoothness(handed)
         self.scorer_ = scorers_by_name(scorers)
         self.cv_results_ = results
         if tasks is not None:
             tasks.close()
-        self._summarise(job.candidates, facts, said)
+        self._summarise(job.candidates, facts, warned)
         return self
 
     def _split(self, X, y, params):
@@ -190,7 +190,7 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         ready = prepare([final], handed.X, handed.y, handed.params.get("sample_weight"))
         return float(ready.geometry.expected_smoothness(ready.batch_size)[0])
 
-    def _summarise(self, candidates, facts, said):
+    def _summarise(self, candidates, facts, warned):
         """One warning: how many candidates diverged or did not converge, and which."""
         n_splits = self.n_splits_
         ended = {"diverged": [], "max_iter": []}
@@ -200,12 +200,12 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
                 count = sum(fit["status"] == status and fit["counts"] for fit in own)
                 if count:
                     unfinished.append((parameters, count))
-        if not any(ended.values()) and not said:
+        if not any(ended.values()) and not warned:
             return
         sentences = summary(candidates, ended, len(facts))
-        if said:
-            sentences.append(f"the refit on all rows: {str(said[0]).rstrip('.')}")
-        diverged = ended["diverged"] or any(isinstance(each, DivergenceWarning) for each in said)
+        if warned:
+            sentences.append(f"the refit on all rows: {str(warned[0]).rstrip('.')}")
+        diverged = ended["diverged"] or any(isinstance(each, DivergenceWarning) for each in warned)
         # _summarise <- fit <- all_or_nothing <- fit_context <- the caller
         warnings.warn(
             f"{type(self).__name__}: {'; '.join(sentences)}. "

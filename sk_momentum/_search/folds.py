@@ -35,7 +35,7 @@ SEARCH_VECTORS = 8
 FACTS = ("status", "n_iter", "loss", "validation_loss", "counts")
 
 
-def fold_parts(estimator, X, splits, fit_params):
+def moments_of_folds(estimator, X, splits, fit_params):
     """Moments of every fold, where folds partition the rows and squared errors can use them.
 
     What is left of the total without fold j is then the sum of the others: n d^2 multiplications
@@ -69,9 +69,9 @@ def fold_parts(estimator, X, splits, fit_params):
     weights = weights / weights.max()
     with np.errstate(all="ignore"):
         tests = [np.sort(np.arange(n)[test]) for _, test in splits]
-        parts = [moments_of_rows(design, weights, rows) for rows in tests]
-    finite = all(np.isfinite(gram).all() and weight > 0 for weight, _, gram in parts)
-    return parts if finite else None
+        fold_moments = [moments_of_rows(design, weights, rows) for rows in tests]
+    finite = all(np.isfinite(gram).all() and weight > 0 for weight, _, gram in fold_moments)
+    return fold_moments if finite else None
 
 
 def train_and_score(
@@ -87,7 +87,7 @@ def train_and_score(
     train_scores,
     error_score,
     predicts,
-    parts,
+    fold_moments,
     watch,
 ):
     """All candidates of one setting of the earlier steps on one split.
@@ -122,7 +122,7 @@ def train_and_score(
             rows,
             errors=[error or own for own in group.errors],
             error_score=error_score,
-            parts=parts,
+            fold_moments=fold_moments,
             observer=tasks,
         )
         fit_time = shared + (time.perf_counter() - started) / len(estimators)
@@ -224,7 +224,7 @@ class Split:
         return score(final, X, y, scorer, params, error_score)
 
 
-def fit_group(estimators, rows, *, errors, error_score, parts, observer):
+def fit_group(estimators, rows, *, errors, error_score, fold_moments, observer):
     """Fit the candidates of a group together.
 
     Returns
@@ -234,8 +234,8 @@ def fit_group(estimators, rows, *, errors, error_score, parts, observer):
         The traceback where there is no outcome.
     """
     outcomes, errors = [None] * len(estimators), list(errors)
-    # Rows held out for validation are in the parts.
-    moments = KnownMoments(None if estimators[0].early_stopping else parts)
+    # Rows held out for validation are in the folds.
+    moments = KnownMoments(None if estimators[0].early_stopping else fold_moments)
     sound = [i for i, found in enumerate(errors) if found is None]
     for chunk in chunks(sound, estimators, rows):
         try:
@@ -314,24 +314,24 @@ def chunks(indices, estimators, rows):
 
 
 class KnownMoments:
-    """Moments for objectives of one group and split: those of the parts, made once.
+    """Moments for objectives of one group and split: those of the folds, made once.
 
     Parameters
     ----------
-    parts : list or None
+    fold_moments : list or None
         As in `MergedMoments`; None where the rows have to be read.
     """
 
-    def __init__(self, parts):
-        self.parts = parts
+    def __init__(self, fold_moments):
+        self.fold_moments = fold_moments
         self.made = None
 
     def __call__(self, objective):
         """The moments of the first objective asked for serve all others, of the same rows."""
         if self.made is None:
             self.made = objective.moments
-            if self.parts is not None and isinstance(objective, QuadraticObjective):
+            if self.fold_moments is not None and isinstance(objective, QuadraticObjective):
                 self.made = MergedMoments(
-                    objective.rows, centered=objective.fit_intercept, parts=self.parts
+                    objective.rows, centered=objective.fit_intercept, parts=self.fold_moments
                 )
         return self.made

@@ -6,7 +6,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._compat import predicts_only
-from .folds import fold_parts, train_and_score
+from .folds import moments_of_folds, train_and_score
 from .groups import balanced, group_candidates, searched_step
 
 
@@ -59,7 +59,7 @@ def train(search, job, callback_tasks=None):
     groups = group_candidates(
         search.estimator, job.candidates, search.error_score, user=type(search).__name__
     )
-    parts = fold_parts(search.estimator, job.X, job.splits, job.fit_params)
+    fold_moments = moments_of_folds(search.estimator, job.X, job.splits, job.fit_params)
     tasks = tasks_of(search, job, groups)
     # Made before they are handed out: a context notes its children.
     contexts = [None] * len(tasks)
@@ -78,7 +78,7 @@ def train(search, job, callback_tasks=None):
             train_scores=search.return_train_score,
             error_score=search.error_score,
             predicts=predicts_only(search.scoring),
-            parts=parts and parts[:split] + parts[split + 1 :],
+            fold_moments=fold_moments and fold_moments[:split] + fold_moments[split + 1 :],
             watch=context and (search, context),
         )
         for (split, setting), context in zip(tasks, contexts)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .moments import spread_about
+from .moments import mean_and_variance_about
 
 # Elements of X in a block of a sweep: 1 MiB of float64, so that the second
 # product finds in the cache what the first one read.  Measured on 100,000 x 50, loss and gradient
@@ -106,9 +106,9 @@ class Design:
         """The design of some columns only: a copy, never of more than these."""
         return self.like(self.X[:, chosen], self.origin[chosen])
 
-    def spread(self, s):
+    def mean_and_variance(self, s):
         """Mean and variances of the columns under weights s that sum to 1, each (n_features,)."""
-        return spread_about(self.rough_mean, *self.sums(s, self.rough_mean))
+        return mean_and_variance_about(self.rough_mean, *self.sums(s, self.rough_mean))
 
     def gram_product(self, s, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)' for V of shape (q, n_features)."""

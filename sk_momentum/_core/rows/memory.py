@@ -153,9 +153,9 @@ class MemoryRows(Targets, Rows):
 
     # ------------------------------------------------------------------ moments
 
-    def spread(self):
+    def mean_and_variance(self):
         """Mean and variances of the columns about the origin, each (n_features,)."""
-        return self.design.spread(self.weights)
+        return self.design.mean_and_variance(self.weights)
 
     def sums(self, m):
         """sum_i s_i (x_ij - m_j) and sum_i s_i (x_ij - m_j)^2, each of shape (n_features,)."""

@@ -13,7 +13,7 @@ def inverse_or_zero(D):
     return np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
 
 
-def spread_about(m, first, squares):
+def mean_and_variance_about(m, first, squares):
     """Mean and variances from sums about a point m, which lose no digits where m is near the mean.
 
     mean = m + e,   e = sum_i s_i (x_i - m),   var = sum_i s_i (x_i - m)^2 - e^2.
@@ -71,9 +71,9 @@ class Moments:
         return mean, gram if self.centered else gram + np.outer(mean, mean)
 
     @cached_property
-    def _spread(self):
+    def _mean_and_variance(self):
         """The mean, and the variances about `center`, from one sweep."""
-        mean, variances = self._finite(self.rows.spread)
+        mean, variances = self._finite(self.rows.mean_and_variance)
         return mean, variances if self.centered else variances + np.square(mean)
 
     @cached_property
@@ -81,7 +81,7 @@ class Moments:
         """The point that second moments are about."""
         if not self.centered:
             return np.zeros(self.rows.n_features)
-        return (self._swept if self.with_gram else self._spread)[0]
+        return (self._swept if self.with_gram else self._mean_and_variance)[0]
 
     @cached_property
     def gram(self):
@@ -91,19 +91,24 @@ class Moments:
     @cached_property
     def variances(self):
         """The diagonal of `gram`; exactly 0 for constant columns, whatever rounding leaves."""
-        return self._above_rounding(np.diag(self.gram) if self.with_gram else self._spread[1])
+        return self._above_rounding(
+            np.diag(self.gram) if self.with_gram else self._mean_and_variance[1]
+        )
 
     def _above_rounding(self, variances):
         # Moments are summed in float64 whatever the rows are.
         eps = np.finfo(np.float64).eps
-        mean = self.rows.origin.rows + (self._swept if "_swept" in vars(self) else self._spread)[0]
+        mean = (
+            self.rows.origin.rows
+            + (self._swept if "_swept" in vars(self) else self._mean_and_variance)[0]
+        )
         return np.where(variances <= np.square(8 * eps * mean), 0.0, variances)
 
     @property
     def scales(self):
         """`center` and `variances`, without a Gram matrix where none was made."""
         if self.with_gram and "_swept" not in vars(self):
-            center, variances = self._spread
+            center, variances = self._mean_and_variance
             return center if self.centered else 0.0 * center, self._above_rounding(variances)
         return self.center, self.variances
 

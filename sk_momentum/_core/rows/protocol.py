@@ -169,7 +169,7 @@ class Rows(ABC):
     # ------------------------------------------------------------------ moments
 
     @abstractmethod
-    def spread(self) -> tuple[np.ndarray, np.ndarray]:
+    def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variances of the columns about the origin, each (n_features,)."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .memory import MemoryRows
-from .moments import spread_about
+from .moments import mean_and_variance_about
 from .protocol import Expansion, Rows
 from .targets import Targets
 
@@ -108,9 +108,11 @@ class SummedRows(Rows):
 
     # ------------------------------------------------------------------ moments
 
-    def spread(self):
+    def mean_and_variance(self):
         """Mean and variances of the columns about the origin, each (n_features,)."""
-        return spread_about(self.rough_mean, *self._sum(MemoryRows.sums, self.rough_mean))
+        return mean_and_variance_about(
+            self.rough_mean, *self._sum(MemoryRows.sums, self.rough_mean)
+        )
 
     def cross(self, center, centered):
         """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""

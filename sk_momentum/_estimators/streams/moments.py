@@ -171,7 +171,7 @@ class StreamedMoments(Moments):
 
     def _begun(self, record):
         """The empty record with rough means where the means of these rows are large."""
-        mean, variance = self._finite(self.rows.spread)
+        mean, variance = self._finite(self.rows.mean_and_variance)
         offset = self.centered & (np.square(mean) > variance)
         return replace(record, rough_mean=np.where(offset, mean, 0.0))
 
