@@ -102,12 +102,14 @@ def test_float32_rows(monkeypatch):
 
 @pytest.mark.parametrize("estimator", [MomentumLinearRegressor, MomentumLogisticClassifier])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_sparse_fits_are_dense_fits_and_go_on(estimator, momentum):
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_sparse_fits_are_dense_fits_and_go_on(estimator, fit_intercept, momentum):
     """50 + 50 epochs are 100, bit for bit, and those of a dense table to rounding."""
     X, rng = rows(), np.random.default_rng(1)
     y = X @ rng.standard_normal(D)
     y = (y > np.median(y)).astype(int) if estimator is MomentumLogisticClassifier else y
     settings = {"batch_size": 8, "tol": None, "random_state": 0, "alpha": 1e-3}
+    settings["fit_intercept"] = fit_intercept
     model = estimator(0.3, momentum, max_iter=10, **settings).fit(X, y)
     dense = estimator(0.3, momentum, max_iter=10, **settings).fit(X.toarray(), y)
     np.testing.assert_allclose(model.coef_, dense.coef_, rtol=1e-10, atol=1e-13)

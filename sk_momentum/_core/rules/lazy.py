@@ -77,7 +77,8 @@ class LazySteps:
         b, velocity = theta[..., d:], rule.velocity[..., d:]
         for step, (block, targets) in enumerate(batches, start=1):
             Z = columns.margins(*block).reshape(m, k, -1)
-            Z += b
+            if objective.fit_intercept:
+                Z += b
             R = objective.loss.derivative(Z, targets[:-1], targets[-1])
             R *= objective.rows.n_rows / targets.shape[1]
             columns.step(*block, R.reshape(m * k, -1), last=step == n_steps)
