@@ -12,6 +12,9 @@ from _streams import AT_THE_END, WORST, progressive, ratios, synthetic_streams
 from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum._estimators.streams import moments as _moments
+from sk_momentum._estimators.streams import spread as _spread
+from sk_momentum._estimators.streams.moments import ARRAYS
 
 AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
 KNOBS = {
@@ -72,6 +75,66 @@ def test_columns_that_a_call_does_not_show_move_all_the_same(loss, knobs, kind, 
         np.testing.assert_allclose(few.learning_rate_, dense.learning_rate_, rtol=1e-9)
         norms = few.history_["gradient_norm"], dense.history_["gradient_norm"]
         np.testing.assert_allclose(*norms, rtol=1e-7)
+
+
+def by_hand(model):
+    model.coef_[..., 11] = 0.1
+
+
+def by_a_fit(model):
+    X, y = text_like("binary", n_columns=300, n_rows=200, seed=1)
+    model.set_params(warm_start=True, max_iter=2, tol=None)
+    model.fit(sparse.csr_array(X), y)
+
+
+def by_other_knobs(model):
+    model.set_params(learning_rate=0.001, momentum="auto" if model.momentum != "auto" else 0.5)
+
+
+@pytest.mark.parametrize("between", [by_hand, by_a_fit, by_other_knobs])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("knobs", ["numeric", "auto"])
+def test_listed_columns_are_those_of_whole_arrays(knobs, fit_intercept, between, monkeypatch):
+    """While few columns have been seen, from then on, and after a change from outside."""
+    X, y = text_like("binary", n_columns=300, n_rows=200, seed=1)
+    settings = {**KNOBS[knobs], "batch_size": 5, "alpha": 0.01, "fit_intercept": fit_intercept}
+
+    def streamed(most):
+        monkeypatch.setattr(_spread, "MOST_MOVING", most)
+        monkeypatch.setattr(_moments, "MOST_LISTED", most / 2)
+        model, listed = plain("binary", **settings), []
+        for call, start in enumerate(range(0, len(y), 10)):
+            if call == 10:
+                between(model)
+            rows = slice(start, start + 10)
+            model.partial_fit(sparse.csr_array(X[rows]), y[rows], classes=[0, 1])
+            state = model._state
+            listed.append((state.descent.columns is not None, len(state.stream.recent) > 0))
+        return model, np.array(listed)
+
+    whole, none = streamed(0.0)
+    assert not none.any()
+    for most in (0.3, 1.0):
+        model, listed = streamed(most)
+        assert_same_model(model, whole, atol=1e-12)
+        for name in ARRAYS:
+            arrays = (each._state.stream.values(name, None) for each in (model, whole))
+            np.testing.assert_allclose(*arrays, rtol=1e-12, atol=1e-15)
+        assert listed[0, 0]
+        assert listed[:, 0].all() == (most == 1)
+        assert listed[:, 1].any() == (knobs == "auto")
+
+
+def test_a_fit_goes_on_with_the_velocities_of_a_stream(monkeypatch):
+    X, y = text_like("binary", n_rows=40)
+    X, models = sparse.csr_array(X), []
+    for most in (0.0, 1.0):
+        monkeypatch.setattr(_spread, "MOST_MOVING", most)
+        model = plain("binary", momentum=0.95, warm_start=True, max_iter=3, tol=None)
+        model.partial_fit(X[:5], y[:5], classes=[0, 1])
+        assert (model._state.descent.columns is None) == (most == 0)
+        models.append(model.fit(X, y))
+    assert_same_model(*models, atol=1e-15)
 
 
 @pytest.mark.parametrize("knobs", ["numeric", "auto"])
@@ -289,7 +352,7 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     X, y = problem(loss)
     X = X + np.eye(X.shape[1])[0] * 50
     model = plain(loss, **AUTO).partial_fit(container(X), y, **classes_of(loss, y))
-    before = model._state.stream.highest.copy()
+    before = model._state.stream.values("highest", None).copy()
     louder = X.copy()
     louder[:, 0] = 50 + 3 * (X[:, 0] - 50)
     louder[:, 1] = 30 * X[:, 1]

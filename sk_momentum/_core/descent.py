@@ -108,6 +108,7 @@ class _Descent:
             if can_be_lazy(self.objective, self.geometry, self.rule):
                 self.lazy = LazySteps(self.objective, self.rule)
         if self.state is not None and self.state.rule is not None:
+            self.state = self.state.whole(self.objective.n_features)
             self.rule.state = self._moved(self.state.rule, self.state.origin)
         self._evaluate()
         self.stopping = self._stopping_rules(n)

@@ -1,6 +1,6 @@
 """What a descent is asked to do, and what becomes of it: plan, history, state, outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -84,6 +84,9 @@ class DescentState:
         The iterate whose mean the coefficients are; None without a mean, or like `rule`.
     averaged : int
         Iterates in that mean.
+    columns : ndarray of int or None
+        The columns, in order, that the arrays of `rule` are of (and an intercept): in all others
+        they are 0.  None: they are of all.
     version : int
         Of this layout.
     """
@@ -97,7 +100,19 @@ class DescentState:
     point: np.ndarray | None = None
     iterate: np.ndarray | None = None
     averaged: int = 0
+    columns: np.ndarray | None = None
     version: int = 1
+
+    def whole(self, n_features):
+        """The same with a rule's arrays of all columns."""
+        if self.columns is None or self.rule is None:
+            return self
+        rule = {}
+        for name, array in self.rule.items():
+            rule[name] = np.zeros((len(array), n_features + array.shape[1] - len(self.columns)))
+            rule[name][:, self.columns] = array[:, : len(self.columns)]
+            rule[name][:, n_features:] = array[:, len(self.columns) :]
+        return replace(self, rule=rule, columns=None)
 
 
 @dataclass

@@ -14,12 +14,12 @@ from ..._callbacks import Printer
 from ..._core.descent import descend
 from ..._core.history import Status
 from ..._core.rows.origin import Origin
-from ..._core.rules.absent import Idle
 from ..._core.rules.momentum import Guarded
 from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_of
 from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
 from .moments import StreamRecord
+from .spread import of_columns, spread
 from .steps import StreamObjective, stream_rule, streamed_geometry
 
 # How a stream changes the plan: one epoch in the rows' order, no stopping rule.
@@ -74,13 +74,19 @@ def columns_in_play(settings, X, last):
     has_l1 = settings.alpha > 0 and settings.l1_ratio > 0
     if last is not None and (has_l1 or settings.average):
         # A soft threshold is not linear, a mean has a memory of its own; what is 0 stays so.
-        arrays = [] if state is None else [*(state.descent.rule or {}).values()]
+        arrays = []
+        if state is not None and state.descent.columns is not None:
+            chosen.append(state.descent.columns)
+        elif state is not None:
+            arrays += (state.descent.rule or {}).values()
         arrays += [] if state is None else [state.descent.iterate]
         for moving in (last.coef, *arrays):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
                 chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
-    columns = np.unique(np.concatenate(chosen))
+    columns = np.sort(np.concatenate(chosen))
+    # As np.unique, which hashes first: 0.2 ms for 5,000 entries.
+    columns = columns[np.append(True, columns[1:] != columns[:-1])[: len(columns)]]
     return None if len(columns) >= MOST_COLUMNS * X.shape[1] else columns
 
 
@@ -142,6 +148,8 @@ class StreamCall:
         self.learning_rate = float(rate[0])
         self.meaning = meaning_of(settings, self.rule, self.geometry)
         self.state = None if carried is None else carried.descent_for(self.meaning)
+        # Whether the last call was one of partial_fit, too.
+        self.goes_on = self.state is not None and carried.history is not None
         self.coef, self.start = self._start(last)
 
     @property
@@ -230,26 +238,33 @@ class StreamCall:
         if shrunk:
             self._begin_before_shrinking(outcome.history)
         self.mean_losses = self._mean_losses(outcome)
-        # Of steps that were taken back there is nothing to spread.
-        spread = self.columns is not None and not self.undone
-        self.outcome = self._spread(outcome) if spread else outcome
+        self.outcome = outcome
+        if self.columns is not None and not self.undone:
+            # Of steps that were taken back there is nothing to spread.
+            self.outcome = spread(self, outcome)
 
     def _state_in_play(self):
         """The state carried on, of the columns in play."""
         if self.state is None:
             return None
         before = self.state.origin
-        moved = bool(self.objective.fit_intercept) and (before.rows.any() or before.targets.any())
+        # What a stream leaves is about 0.
+        moved = bool(self.objective.fit_intercept) and not self.goes_on
+        moved = moved and bool(before.rows.any() or before.targets.any())
 
         def in_play(array, point):
+            if self.columns is not None and array.shape[1] < self.n_features:
+                return of_columns(array, state.columns, self.columns)
             # About 0, where a fit had it about an origin of its own.
             return self._part(before.unshift(array, point=point) if moved else array)
 
-        rule, iterate = self.state.rule, self.state.iterate
+        state = self.state.whole(self.n_features) if self.columns is None else self.state
+        rule, iterate = state.rule, state.iterate
         return replace(
-            self.state,
+            state,
             rule=rule and {name: in_play(array, False) for name, array in rule.items()},
             iterate=None if iterate is None else in_play(iterate, True),
+            columns=None,
             origin=self.objective.origin,
         )
 
@@ -298,59 +313,3 @@ class StreamCall:
         """Of a point of shape (k, any), the intercept last."""
         d = theta.shape[1] - self.objective.fit_intercept
         return self.objective.penalty.value(theta[None, :, :d])[0]
-
-    def _spread(self, outcome):
-        """The outcome of all columns, from that of those in play."""
-        new, history = outcome.state, outcome.history
-        old = None if self.state is None else self.state.rule
-        d, index = self.coef.shape[1], self.columns
-        if self.objective.fit_intercept:
-            index = np.append(index, -1)
-        theta = np.empty((len(self.coef), d + self.objective.fit_intercept))
-        moved = np.empty_like(theta)
-        velocity = old["velocity"] if old else np.zeros_like(theta)
-        idle = self._idle(history)
-        for c, coef in enumerate(self.coef):
-            out = theta[c, :d], moved[c, :d]
-            squares = idle.rest(coef, velocity[c, :d], self.columns, out)
-            history["loss"] += idle.l2 * squares[:, 0] / 2
-            # Measured in units of the columns, in which the absent ones have the penalty's alone.
-            measured = squares[:, 0 if self.geometry.name is None else 1]
-            norm = history["gradient_norm"]
-            history["gradient_norm"] = np.hypot(norm, np.sqrt(idle.l2 * measured))
-        theta[:, index] = self._exact(outcome)
-        moved[:, index] = new.rule["velocity"]
-        iterate = None
-        if new.iterate is not None:
-            # Of a mean all columns that are not 0 are in play.
-            iterate = np.zeros_like(theta)
-            iterate[:, index] = new.iterate
-        state = replace(
-            new,
-            origin=Origin.zero(d, len(theta)),
-            loss=float(history["loss"][-1]),
-            rule={"velocity": moved},
-            point=None if new.point is None else theta,
-            iterate=iterate,
-        )
-        return replace(outcome, theta=theta.astype(self.objective.dtype, copy=False), state=state)
-
-    @staticmethod
-    def _exact(outcome):
-        """The coefficients before they were rounded to their dtype."""
-        point = outcome.state.point
-        return outcome.theta if point is None else point
-
-    def _idle(self, history):
-        """The steps of this call in the columns that are not in play."""
-        diagonal = self.geometry.name is not None
-        return Idle(
-            momentum_type=self.rule.momentum_type,
-            learning_rate=float(history["learning_rate"][-1]),
-            momentum=self.momentum,
-            n_steps=-(-self.objective.rows.n_rows // self.batch_size),
-            l2=float(self.objective.penalty.l2[0, 0, 0]),
-            curvature=self.record.largest if diagonal else None,
-            scale=self.geometry.bound.c / self.record.weight if diagonal else 1.0,
-            factor=self.geometry.factor[0, 0] if diagonal else 1.0,
-        )
