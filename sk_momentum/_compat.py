@@ -143,7 +143,10 @@ def _kernel(layout, q):
 
 
 def _arrays(X, rows, given, result):
-    """Row pointers of a slice point into the data of all rows."""
-    indptr = X.indptr[rows.start : rows.stop + 1]
-    data = X.data.astype(given.dtype, copy=False)
-    return indptr, X.indices, data, given.reshape(-1), result.reshape(-1)
+    """Row pointers of a slice point into the data of all rows; of a dtype of its own, a copy."""
+    indptr, indices, data = X.indptr[rows.start : rows.stop + 1], X.indices, X.data
+    if data.dtype != given.dtype:
+        first, last = indptr[0], indptr[-1]
+        indptr, indices = indptr - first, indices[first:last]
+        data = data[first:last].astype(given.dtype)
+    return indptr, indices, data, given.reshape(-1), result.reshape(-1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .certificate import has_no_optimum, loss_of_rounding, remaining_gap
 from .history import DescentState, History, Mean, Outcome, Status
+from .rules.in_place import InPlaceSteps, can_step_in_place
 from .rules.lazy import LazySteps, can_be_lazy, whole_rows
 from .schedules import schedule_factor
 from .stopping import PLATEAU_TIME_CONSTANTS, Stopping
@@ -107,6 +108,8 @@ class _Descent:
         if not self.full_batch and self.mean is None:
             if can_be_lazy(self.objective, self.geometry, self.rule):
                 self.lazy = LazySteps(self.objective, self.rule)
+            elif can_step_in_place(self.objective, self.geometry, self.rule):
+                self.lazy = InPlaceSteps(self.objective, self.geometry, self.rule)
         if self.state is not None and self.state.rule is not None:
             self.state = self.state.whole(self.objective.n_features)
             self.rule.state = self._moved(self.state.rule, self.state.origin)
