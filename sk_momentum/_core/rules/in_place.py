@@ -35,7 +35,7 @@ def can_step_in_place(objective, geometry, rule):
 class InPlaceSteps:
     """The steps of epochs of sparse mini-batches, in the diagonal geometry.
 
-    40,000 x 50,000 with 65 entries a row, batches of 64: a step takes a quarter of the time that
+    40,000 x 50,000 with 65 entries a row, batches of 64: a step takes two fifths of the time that
     `Objective.batch_gradient` and `FixedMomentum.step` take.
 
     Parameters
