@@ -333,8 +333,7 @@ def test_an_epoch_of_mini_batches(loss, shuffle):
         norms.append(geometry.norm(G, objective.coefficients(theta))[0])
         if epoch == 3:
             break
-        order = rng.permutation(90) if shuffle else np.arange(90)
-        for batch in objective.batches(order, 20):
+        for batch in objective.batches(rng if shuffle else None, 20):
             D = geometry.direction(objective.batch_gradient(theta, batch))
             v = 0.5 * v + D
             theta = theta - 0.2 * (D + 0.5 * v)

@@ -236,9 +236,8 @@ class _Descent:
 
     def _batches(self, view=None):
         """The mini-batches of an epoch, in an order of their own."""
-        n = self.objective.rows.n_rows
-        order = self.rng.permutation(n) if self.plan.shuffle else None
-        return self.objective.batches(order, self.plan.batch_size, view)
+        rng = self.rng if self.plan.shuffle else None
+        return self.objective.batches(rng, self.plan.batch_size, view)
 
     def _account(self, *, epoch, learning_rate, momentum):
         """Record the epoch, remember the best, let go of the candidates that are done."""

@@ -205,9 +205,9 @@ class Objective:
         """How far the rows' own classes are ahead, at least and at most; each of shape (m,)."""
         return self.rows.least_and_most_ahead(theta)
 
-    def batches(self, order, batch_size, view=None):
-        """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
-        return self.rows.batches(order, batch_size, view)
+    def batches(self, rng, batch_size, view=None):
+        """Mini-batches of the rows, for `batch_gradient`; shuffled where there is an ``rng``."""
+        return self.rows.batches(rng, batch_size, view)
 
     def batch_gradient(self, theta, batch):
         """The gradient of a batch B of the n rows, with the smooth penalty:

@@ -218,8 +218,9 @@ class MemoryRows(Targets, Rows):
 
     # ------------------------------------------------------------------ blocks and batches
 
-    def batches(self, order, batch_size, view=None):
-        """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
+    def batches(self, rng, batch_size, view=None):
+        """Mini-batches of the rows, for `batch_gradient`; shuffled where there is an ``rng``."""
+        order = None if rng is None else rng.permutation(self.n_rows)
         return self.design.batches(order, batch_size, self.targets, view)
 
     def batch_gradient(self, theta, batch):

@@ -215,8 +215,8 @@ class Rows(ABC):
 
     # ------------------------------------------------------------------ mini-batches
 
-    def batches(self, order, batch_size, view=None):
-        """Mini-batches of the rows in ``order``, to be handed to `batch_gradient`."""
+    def batches(self, rng, batch_size, view=None):
+        """Mini-batches of the rows, for `batch_gradient`; shuffled where there is an ``rng``."""
         raise NotImplementedError(f"{type(self).__name__} has no mini-batches.")
 
     def release(self) -> None:  # noqa: B027 - most rows have none

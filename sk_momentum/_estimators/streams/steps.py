@@ -57,13 +57,13 @@ class StreamObjective(Objective):
             fit_intercept=objective.fit_intercept,
         )
 
-    def batches(self, order, batch_size, view=None):
-        """Mini-batches of the rows in their order."""
+    def batches(self, rng, batch_size, view=None):
+        """Mini-batches of the rows in their order: a stream does not shuffle."""
         targets = self.rows.targets
         if self.step_shares is not None:
             targets = targets.copy()
             targets[-1] *= self.step_shares
-        return self.rows.design.batches(order, batch_size, targets, view)
+        return self.rows.design.batches(None, batch_size, targets, view)
 
     def weighed_loss(self, theta):
         """The mean loss of one candidate with the rows' weights in steps."""

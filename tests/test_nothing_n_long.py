@@ -1,0 +1,225 @@
+"""What is n long belongs to the rows: what others hold of it they only pass on."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sk_momentum
+from sk_momentum import (
+    MomentumGridSearchCV,
+    MomentumLinearRegressor,
+    MomentumLogisticClassifier,
+    diagnose,
+    stable_learning_rate,
+)
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.rows import vectors
+from sk_momentum._core.rows.memory import MemoryRows
+from sk_momentum._core.rows.protocol import Expansion
+
+ROOT = Path(sk_momentum.__file__).parent
+# A prime that is no other size, nor are its share for validation and its folds.
+N, D, FOLDS = 1009, 7, 3
+LENGTHS = {N, *range(N // FOLDS, N // FOLDS + 2), *range(N - N // FOLDS - 1, N - N // FOLDS + 1)}
+# Rows and the kernels that they hand their blocks to.
+ROWS = ("_core/rows/", "_core/losses.py", "_core/threads.py")
+SETTINGS = {
+    "auto": {},
+    "diagonal": {"preconditioner": "diagonal"},
+    "raw": {"preconditioner": None, "max_iter": 30},
+    "fixed": {"learning_rate": 0.1, "momentum": 0.9, "max_iter": 30},
+    "accelerated": {"learning_rate": 0.1, "momentum": "auto", "max_iter": 30},
+    "l1": {"l1_ratio": 1.0, "alpha": 1e-2},
+    "batches": {"batch_size": 64, "max_iter": 3, "random_state": 0},
+    "numeric batches": {
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "batch_size": 64,
+        "max_iter": 3,
+        "random_state": 0,
+    },
+    "average": {"learning_rate": 0.1, "momentum": 0.0, "average": True, "max_iter": 5},
+}
+
+
+touched = set()
+
+
+def place_of(frame):
+    """The file of the package that a frame is in, or None."""
+    file = frame.f_code.co_filename
+    return Path(file).relative_to(ROOT).as_posix() if file.startswith(str(ROOT)) else None
+
+
+def watched(place):
+    """Whether it is none of the rows, nor where a caller's arrays are checked and handed on."""
+    return place.startswith(("_core/", "_advice/")) and not place.startswith(ROWS)
+
+
+class Vectors(np.ndarray):
+    """Margins that tell who looks inside."""
+
+    def told(self):
+        """The first frame of the package that is in the middle of an operation on it."""
+        frame = sys._getframe(2)
+        while frame is not None and place_of(frame) is None:
+            frame = frame.f_back
+        if frame is not None and watched(place_of(frame)):
+            touched.add(f"{place_of(frame)}: {frame.f_code.co_name}")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        self.told()
+        plain = [np.asarray(each) if isinstance(each, Vectors) else each for each in inputs]
+        if out is not None:
+            options["out"] = tuple(np.asarray(each) for each in out)
+        result = getattr(ufunc, method)(*plain, **options)
+        return out[0] if out is not None and len(out) == 1 else opaque(result)
+
+    def __array_function__(self, function, types, arguments, options):
+        self.told()
+        return opaque(super().__array_function__(function, types, arguments, options))
+
+    def __getitem__(self, index):
+        self.told()
+        return super().__getitem__(index)
+
+
+def opaque(array):
+    """As vectors where an axis is as long as the rows, else as it is."""
+    if isinstance(array, np.ndarray) and LENGTHS.intersection(array.shape):
+        return array.view(Vectors)
+    return np.asarray(array) if isinstance(array, Vectors) else array
+
+
+@pytest.fixture(autouse=True)
+def vectors_that_tell(monkeypatch):
+    def telling(of):
+        def method(self, *arguments):
+            result = of(self, *arguments)
+            if isinstance(result, Expansion):
+                return Expansion(result.value, opaque(result.R), opaque(result.W))
+            return opaque(result)
+
+        return method
+
+    for name in ("margins", "local"):
+        monkeypatch.setattr(MemoryRows, name, telling(getattr(MemoryRows, name)))
+    for name in ("stack", "combine"):
+        of = getattr(vectors, name)
+        monkeypatch.setattr(MemoryRows, name, staticmethod(lambda *a, of=of: opaque(of(*a))))
+    touched.clear()
+
+
+def long_arrays(values):
+    """Names of arrays, but vectors, with an axis as long as the rows; in tuples and lists, too."""
+    for name, value in values:
+        if isinstance(value, tuple | list) and len(value) < 10:
+            yield from long_arrays((name, each) for each in value)
+        elif isinstance(value, np.ndarray) or sparse.issparse(value):
+            if LENGTHS.intersection(value.shape) and not isinstance(value, Vectors):
+                yield name
+
+
+def held_outside(function):
+    """'file: function: name' of other n-long arrays; 'file: function' that look inside vectors."""
+    found = set()
+
+    def look(frame, event, arg):
+        place = place_of(frame)
+        if event == "return" and place is not None and watched(place):
+            for name in long_arrays([*frame.f_locals.items(), ("what it returns", arg)]):
+                found.add(f"{place}: {frame.f_code.co_name}: {name}")
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some fits are cut short
+            function()
+    finally:
+        sys.setprofile(before)
+    return found | touched
+
+
+def table(container):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, D)) * (rng.random((N, D)) < 0.7)
+    margins = X @ rng.standard_normal((D, 3)) + rng.gumbel(size=(N, 3))
+    return container(X), margins
+
+
+def problems(container):
+    X, margins = table(container)
+    yield MomentumLinearRegressor, X, margins[:, 0]
+    yield MomentumLogisticClassifier, X, margins[:, :2].argmax(axis=1)
+    yield MomentumLogisticClassifier, X, margins.argmax(axis=1)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_fit_and_its_diagnosis(setting, container):
+    for estimator, X, y in problems(container):
+        model = estimator(**SETTINGS[setting])
+
+        def work(model=model, X=X, y=y):
+            diagnose(model.fit(X, y))
+
+        assert held_outside(work) == set()
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_a_search_and_its_diagnosis(container):
+    for estimator, X, y in problems(container):
+        grid = [
+            {"alpha": [1e-3, 1e-2]},
+            {"learning_rate": [0.1, 0.2], "momentum": [0.0, 0.9], "max_iter": [5]},
+        ]
+        search = MomentumGridSearchCV(estimator(), grid, cv=FOLDS)
+
+        def work(search=search, X=X, y=y):
+            diagnose(search.fit(X, y))
+
+        assert held_outside(work) == set()
+
+
+def test_a_stream_and_a_bound():
+    for estimator, X, y in problems(np.asarray):
+        model = estimator(batch_size=64)
+        classes = {} if estimator is MomentumLinearRegressor else {"classes": np.unique(y)}
+
+        def work(model=model, X=X, y=y, classes=classes):
+            model.partial_fit(X, y, **classes)
+            stable_learning_rate(type(model)(), X, y)
+
+        assert held_outside(work) == set()
+
+
+def changed(lines):
+    """`Objective.evaluate` that does one thing more."""
+    code = (
+        f"def evaluate(self, theta, local=None):\n    {lines}\n    return of(self, theta, local)"
+    )
+    space = {"of": Objective.evaluate, "np": np}
+    exec(compile(code, str(ROOT / "_core" / "objective.py"), "exec"), space)
+    return space["evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("Z = np.zeros(self.rows.n_rows)", "_core/objective.py: evaluate: Z"),
+        ("m = self.rows.margins(theta).max()", "_core/objective.py: evaluate"),
+        ("m = float(self.rows.margins(theta)[0, 0, 0])", "_core/objective.py: evaluate"),
+        ("m = np.linalg.norm(self.rows.margins(theta))", "_core/objective.py: evaluate"),
+    ],
+)
+def test_it_would_be_noticed(monkeypatch, lines, expected):
+    X, margins = table(np.asarray)
+    model = MomentumLogisticClassifier(max_iter=2, tol=0, learning_rate=0.1, momentum=0.5)
+    monkeypatch.setattr(Objective, "evaluate", changed(lines))
+    found = held_outside(lambda: model.fit(X, margins[:, :2].argmax(axis=1)))
+    assert found == {expected}
