@@ -347,7 +347,7 @@ def lazily_made(n_parts=6):
 
 
 def test_the_same_bits_on_any_number_of_workers(cluster):
-    """On two workers, on one, on Dask's threads and in one thread; as in memory to 1e-8."""
+    """On two workers, one and four, on Dask's threads and in one thread; as in memory to 1e-8."""
     lazy, targets, X, y = lazily_made()
     settings = {"tol": 1e-8, "alpha": 1e-3}
     models = [MomentumLogisticClassifier(**settings).fit(lazy, targets)]
@@ -358,14 +358,19 @@ def test_the_same_bits_on_any_number_of_workers(cluster):
     for scheduler in ("threads", "synchronous"):
         with dask.config.set(scheduler=scheduler):
             models.append(MomentumLogisticClassifier(**settings).fit(lazy, targets))
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as alone,
-        distributed.Client(alone, set_as_default=False) as client,
-        client.as_current(),
-    ):
-        models.append(MomentumLogisticClassifier(**settings).fit(lazy, targets))
+    for n_workers in (1, 4):
+        with (
+            distributed.LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                processes=False,
+                dashboard_address=None,
+                silence_logs=50,
+            ) as other,
+            distributed.Client(other, set_as_default=False) as client,
+            client.as_current(),
+        ):
+            models.append(MomentumLogisticClassifier(**settings).fit(lazy, targets))
     for model in models[1:]:
         np.testing.assert_array_equal(model.coef_, models[0].coef_)
         np.testing.assert_array_equal(model.loss_history_, models[0].loss_history_)
