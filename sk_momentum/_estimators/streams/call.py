@@ -19,7 +19,7 @@ from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_o
 from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
 from .moments import StreamRecord
-from .spread import of_columns, spread
+from .scatter import of_columns, scatter
 from .steps import StreamObjective, stream_rule, streamed_geometry
 
 # How a stream changes the plan: one epoch in the rows' order, no stopping rule.
@@ -216,7 +216,7 @@ class StreamCall:
         return array[:, np.append(self.columns, -1)]
 
     def run(self, started, verbose=False):
-        """Descend, and spread what came of it over all columns."""
+        """Descend, and scatter what came of it over all columns."""
         theta, state = self.start.copy(), self._state_in_play()
         shrunk = self._shrink([theta, *self._moving(state)])
         guarded = Guarded(self.rule)
@@ -240,8 +240,8 @@ class StreamCall:
         self.mean_losses = self._mean_losses(outcome)
         self.outcome = outcome
         if self.columns is not None and not self.undone:
-            # Of steps that were taken back there is nothing to spread.
-            self.outcome = spread(self, outcome)
+            # Of steps that were taken back there is nothing to scatter.
+            self.outcome = scatter(self, outcome)
 
     def _state_in_play(self):
         """The state carried on, of the columns in play."""

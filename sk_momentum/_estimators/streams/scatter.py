@@ -13,7 +13,7 @@ from .moments import places, with_inserted
 MOST_MOVING = 1 / 8
 
 
-def spread(call, outcome):
+def scatter(call, outcome):
     """The outcome of all columns, from that of those in play.
 
     Parameters
