@@ -60,6 +60,7 @@ def on_dask(loss, container="dense", dtype=np.float64):
             dtype=dtype,
             origin=origin,
             rough_mean=X[:20].mean(axis=0, dtype=float) - origin.rows,
+            lazy=True,
         )
 
 
@@ -214,6 +215,28 @@ def test_mini_batches(rows_of):
     both = (each.batches(seed, 20) for each, seed in zip((rows, others), seeds))
     for one, other in zip(*both, strict=True):
         same(others.batch_gradient(theta, other), rows.batch_gradient(theta, one))
+
+
+def test_hessians_from_the_read_of_a_gradient(rows_of):
+    """Where reading is the cost they come along; of other points they are read."""
+    rows, others = rows_of(plain), rows_of(on_dask)
+    center, p = np.linspace(-1, 1, D), D + 1
+    assert others.brings_hessians(center, p)
+    assert not rows.brings_hessians(center, p)
+    assert not others.columns(np.array([0, 1])).brings_hessians(center[:2], 201)
+    found, expected = [], []
+    for seed in (0, 1):
+        for one, said in ((rows, expected), (others, found)):
+            local = one.local(one.margins(points(rows, seed=seed)))
+            said += [one.gradient(local, p)]
+            before = getattr(one, "reads", 0)
+            said += [one.hessian(local, candidate, center, p) for candidate in range(M)]
+            assert getattr(one, "reads", 0) == before
+            # About another center, or at another point, the rows are asked.
+            said += [one.hessian(local, 0, 2 * center, p)]
+            elsewhere = one.local(one.margins(points(rows, seed=seed + 5)))
+            said += [one.hessian(elsewhere, 1, center, p)]
+    same(tuple(found), tuple(expected))
 
 
 def test_reads_are_counted(rows_of):

@@ -35,6 +35,12 @@ def partitions_of(X):
     return X.to_delayed().tolist()
 
 
+def is_lazy(blocks):
+    """Whether partitions are computed when they are read; else they are data already."""
+    graph = dict(blocks[0][0].__dask_graph__())
+    return any(hasattr(task, "func") for task in graph.values())
+
+
 def known_chunks(X):
     """The lengths of the partitions; None where the collection does not know them."""
     chunks = getattr(X, "chunks", None)
@@ -161,6 +167,7 @@ class CollectionRows:
             dtype=self.dtype,
             origin=origin,
             rough_mean=few.mean(axis=0, dtype=np.float64) - origin.rows,
+            lazy=is_lazy(self.blocks),
         )
 
     def _origin(self, loss):

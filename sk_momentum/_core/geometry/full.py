@@ -29,6 +29,9 @@ class Full(Centered):
         self.refined = False
         # The re-weighted P of the candidates that have one.
         self.curvature = [None] * len(self.l2)
+        self.hessians_are_free = self.can_reweight and objective.rows.brings_hessians(
+            self.center, objective.n_parameters
+        )
 
     def _factor(self, root_of):
         """One matrix for all outputs, and for all candidates where they share l2."""
@@ -64,12 +67,14 @@ class Full(Centered):
 
     @property
     def reweighting_epochs(self):
-        """What `reweight` costs, in epochs of plane search.
+        """What `reweight` costs, in epochs of plane search; nothing where the gradient brings it.
 
         A Gram matrix is d / COLUMNS_A_SWEEP; the coupled matrix of k outputs is k (k + 1) / 2 of
         them, beside epochs of k outputs.  The same for dense and
         sparse rows, so that both take the same path.
         """
+        if self.hessians_are_free:
+            return 0.0
         k = self.objective.n_outputs
         return self.d / COLUMNS_A_SWEEP * (1 if k == 1 else (k + 1) / 2)
 

@@ -39,6 +39,8 @@ class Geometry:
 
     # Only the full geometry can follow the curvature, at a cost.
     can_reweight = False
+    # Whether the gradient of where `reweight` is asked for has brought what it needs.
+    hessians_are_free = False
     # Whether `smoothness` is a bound, or the rule finds the step itself.
     knows_smoothness = True
     # Whether norm^2 / 2 is F - F* near the optimum.

@@ -25,6 +25,7 @@ from .origin import Origin
 from .partition import (
     Part,
     added,
+    gradient_and_hessians_of,
     hessian_of,
     restrict_of,
     stack_of,
@@ -36,6 +37,9 @@ from .summed import SummedRows
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
 # that is expensive, for the workers and for the host that adds them up.
 LARGEST_GRAM = COLUMNS_A_SWEEP * GRAM_EPOCHS
+# A multiplication of BLAS-3 takes some 0.1 ns, reading an element of X from a file some 50: with
+# up to so many multiplications an element, k^2 p, the Hessian costs less than half of the read.
+MULTIPLICATIONS_A_READ = 200
 # Partitions whose results are added up before they go home: d x d matrices of a hundred partitions
 # would be more than a partition.
 GROUP = 8
@@ -67,6 +71,8 @@ class DaskRows(SummedRows):
     origin : Origin
     rough_mean : ndarray of shape (n_features,)
         A rough mean, about the origin.
+    lazy : bool
+        Whether partitions are computed whenever they are read: reading is the cost.
 
     Attributes
     ----------
@@ -80,6 +86,7 @@ class DaskRows(SummedRows):
     def __init__(self, blocks, parts, **facts):
         self.blocks, self.parts, self.facts = blocks, parts, facts
         self.reads = 0
+        self.brings, self.brought = None, None
 
     loss = property(lambda self: self.facts["loss"])
     n_rows = property(lambda self: self.facts["n_rows"])
@@ -147,8 +154,26 @@ class DaskRows(SummedRows):
 
     # ------------------------------------------------------------------ moments
 
+    def brings_hessians(self, center, p):
+        """Whether a gradient's read makes the Hessians, too: where reading is the cost."""
+        cheap = self.n_outputs**2 * p <= MULTIPLICATIONS_A_READ
+        self.brings = (center, p) if self.facts["lazy"] and cheap else None
+        return self.brings is not None
+
+    def gradient(self, local, n_parameters):
+        """The gradient (m, k, p) from the derivative in the margins: one read."""
+        if self.brings is None:
+            return super().gradient(local, n_parameters)
+        handles = [local.R, local.W]
+        G, hessians = self._sum(gradient_and_hessians_of, *self.brings, handles=handles)
+        self.brought = local, hessians
+        return G[..., :n_parameters]
+
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p); of all rows."""
+        if self.brought is not None and self.brought[0] is local:
+            if p == self.brings[1] and np.array_equal(center, self.brings[0]):
+                return self.brought[1][candidate].copy()
         return self._sum(hessian_of, candidate, center, p, handles=[local.W])
 
     def moments(self, every=1):

@@ -99,6 +99,12 @@ def with_targets(function, part, *arguments):
     return function(part.targets, *map(in_place, arguments))
 
 
+def gradient_and_hessians_of(rows, R, W, center, p):
+    local = Expansion(None, R, W)
+    hessians = [rows.hessian(local, candidate, center, p) for candidate in range(len(W))]
+    return rows.gradient(local, p), np.array(hessians)
+
+
 def hessian_of(rows, W, candidate, center, p):
     return rows.hessian(Expansion(None, None, W), candidate, center, p)
 

@@ -118,6 +118,13 @@ class Rows(ABC):
         ``every`` so many.
         """
 
+    def brings_hessians(self, center: np.ndarray, p: int) -> bool:
+        """Whether from now on the read of a gradient makes the Hessians there as well.
+
+        In `hessian`'s coordinates; asking for them then costs nothing.
+        """
+        return False
+
     @abstractmethod
     def best_constant(self) -> np.ndarray:
         """The raw prediction of shape (k,) that minimises the mean loss."""

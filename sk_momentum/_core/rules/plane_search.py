@@ -164,10 +164,10 @@ class PlaneSearch(Rule):
         falls = decrement < 0.5 * self._smallest
         self._idle = np.where(falls, 0, self._idle + 1)
         self._smallest = np.where(falls, decrement, self._smallest)
-        if self._decrement is not None and self.geometry.can_reweight:
-            ahead = decrement * (decrement / self._decrement) ** (
-                1 + self.geometry.reweighting_epochs
-            )
+        known = self._decrement is not None
+        if self.geometry.can_reweight and (known or self.geometry.hessians_are_free):
+            rate = decrement / self._decrement if known else 1.0
+            ahead = decrement * rate ** (1 + self.geometry.reweighting_epochs)
             slow = ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))
             if slow.any():
                 self.geometry.reweight(self.local, slow)
