@@ -109,9 +109,13 @@ def test_a_schedule_that_returns_nonsense(factor):
 
 
 COMBINATIONS = {
-    "full with L1": (
-        {"preconditioner": "full", "l1_ratio": 0.5},
-        ("preconditioner", "full", "l1_ratio", "0.5"),
+    "full with L1 and a number": (
+        {"preconditioner": "full", "l1_ratio": 0.5, "learning_rate": 0.1},
+        ("preconditioner", "full", "l1_ratio", "0.5", "learning_rate", "auto"),
+    ),
+    "full with L1 and another number": (
+        {"preconditioner": "full", "l1_ratio": 0.5, "momentum": 0.1},
+        ("preconditioner", "full", "l1_ratio", "0.5", "momentum", "auto"),
     ),
     "both auto with a schedule": (
         {"learning_rate": "auto", "momentum": "auto", "schedule": "invscaling"},
@@ -128,6 +132,17 @@ def test_arguments_that_do_not_go_together(loss, combination):
     with pytest.raises(ValueError, match="cannot") as error:
         estimator_class(loss)(**params).fit(Untouchable(), [0, 1])
     assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_full_with_L1_on_auto_is_for_full_batches(loss):
+    X, y = problem(loss)
+    settings = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "full"}
+    settings |= {"l1_ratio": 0.5, "alpha": 0.01}
+    with pytest.raises(ValueError, match="preconditioner='full'.*l1_ratio=0.5.*full batches"):
+        plain(loss, **settings, batch_size=8).fit(X, y)
+    for batch_size in (None, len(X), 10 * len(X)):
+        assert plain(loss, **settings, batch_size=batch_size).fit(X, y).preconditioner_ == "full"
 
 
 def test_full_needs_all_rows_at_once():

@@ -15,6 +15,7 @@ from sk_momentum._core.knobs import (
     Diagonal,
     Full,
     Identity,
+    Proximal,
     choose_preconditioner,
     inverse_smoothness,
     make_geometry,
@@ -25,6 +26,7 @@ from sk_momentum._core.rows.design import GRAM_EPOCHS
 from sk_momentum._core.rows.moments import SampledMoments
 from sk_momentum._core.rules.momentum import Accelerated, FixedMomentum, steady_state_factor
 from sk_momentum._core.rules.plane_search import PlaneSearch
+from sk_momentum._core.rules.proximal_search import ProximalSearch
 from sk_momentum._core.rules.working_set import WorkingSet
 
 ALPHAS = (0.0, 0.3, 5.0)
@@ -114,9 +116,20 @@ def test_which_rule_and_which_geometry():
     for objective in (small[0.0], wide[0.0]):
         assert type(make_geometry(None, objective, both_auto=True)) is Identity
     assert type(make_geometry("full", small[0.0], both_auto=False)) is Full
-    assert choose_preconditioner(small[0.0], full_batch=True) == "full"
-    assert choose_preconditioner(small[0.0], full_batch=False) == "diagonal"
-    assert choose_preconditioner(wide[0.0], full_batch=True) == "diagonal"
+    proximal = make_geometry("full", small[0.5], both_auto=True)
+    assert type(proximal) is Proximal
+    assert type(knobs(proximal, "auto", "auto")[0]) is ProximalSearch
+    for both_auto in (True, False):
+        chosen = {
+            (l1, batches): choose_preconditioner(each, full_batch=batches, both_auto=both_auto)
+            for l1, each in small.items()
+            for batches in (True, False)
+        }
+        full = {(0.0, True), (0.5, True)} if both_auto else {(0.0, True)}
+        assert {key for key, name in chosen.items() if name == "full"} == full
+        for objective in wide.values():
+            name = choose_preconditioner(objective, full_batch=True, both_auto=both_auto)
+            assert name == "diagonal"
 
 
 def test_a_sample_guides_plane_search_where_rows_are_many():

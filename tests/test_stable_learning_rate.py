@@ -147,6 +147,8 @@ def test_smoothness_is_not_a_number_where_no_step_depends_on_it():
     X, y = scaled_table("breast_cancer")
     assert np.isnan(MomentumLogisticClassifier().fit(X, y).smoothness_)
     l1 = MomentumLogisticClassifier(alpha=0.01, l1_ratio=1.0).fit(X, y)
+    assert np.isnan(l1.smoothness_)
+    l1.set_params(preconditioner="diagonal").fit(X, y)
     assert l1.smoothness_ == 1.0
     assert np.isnan(MomentumLogisticClassifier(0.1, 0.5).partial_fit(X, y, [0, 1]).smoothness_)
 

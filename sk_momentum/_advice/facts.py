@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._core.rules.momentum import steady_state_factor
-from .._core.rules.names import RuleName
+from .._core.rules.names import SEARCHES, RuleName
 from .rates import epochs_accelerated, limit_of, tail_rate
 
 # Where tol is None or 0 a fit is judged by the constructor's default.
@@ -198,7 +198,7 @@ class Facts:
     @cached_property
     def smoothness(self):
         """L in the geometry used; None where it is not known, or no step depends on it."""
-        if self.record.rule in (RuleName.PLANE_SEARCH, RuleName.WORKING_SET):
+        if self.record.rule in SEARCHES:
             return None
         return self.record.smoothness if self.rows is None else self.rows.smoothness
 

@@ -74,7 +74,7 @@ def both_auto(facts):
     params = plainly(facts, params)
     enough = QUICK_QUADRATIC if facts.quadratic and facts.small else QUICK
     epochs = ENOUGH_SEARCHES
-    if facts.has_l1:
+    if facts.has_l1 and not facts.small:
         enough = epochs = l1_epochs(facts)
     if facts.settings.max_iter < enough:
         params["max_iter"] = epochs

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._core.rules.names import RuleName
+from .._core.rules.names import PLANES
 from .rates import damping, rounded_down
 from .verdict import damps_slowly
 
@@ -112,7 +112,7 @@ def number_to_try(facts, params):
 
 def plane(facts):
     """What a negative learning rate, or a momentum above 1, of plane search means."""
-    if facts.record.rule is not RuleName.PLANE_SEARCH or not facts.epochs:
+    if facts.record.rule not in PLANES or not facts.epochs:
         return ""
     rates = facts.record.history["learning_rate"][1:]
     momenta = facts.record.history["momentum"][1:]

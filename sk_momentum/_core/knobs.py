@@ -4,9 +4,11 @@ import numpy as np
 
 from .geometry.full import Full
 from .geometry.preconditioner import ColumnScales, Diagonal, Identity
+from .geometry.proximal import Proximal
 from .rows.moments import SampledMoments
 from .rules.momentum import Accelerated, FixedMomentum, steady_state_factor
 from .rules.plane_search import PlaneSearch
+from .rules.proximal_search import ProximalSearch
 from .rules.working_set import WorkingSet
 
 # The momentum of mini-batches left on "auto".
@@ -19,9 +21,13 @@ MINIBATCH_MOMENTUM = 0.9
 SAMPLE_ROWS = 200
 
 
-def choose_preconditioner(objective, *, full_batch):
-    """What preconditioner="auto" means where the learning rate is "auto" too."""
-    if full_batch and objective.rows.gram_pays and not objective.penalty.has_l1:
+def choose_preconditioner(objective, *, full_batch, both_auto):
+    """What preconditioner="auto" means where the learning rate is "auto" too.
+
+    With an L1 part only the search for both knobs has a use for the full geometry.
+    """
+    searchable = both_auto or not objective.penalty.has_l1
+    if full_batch and objective.rows.gram_pays and searchable:
         return "full"
     return "diagonal"
 
@@ -42,7 +48,8 @@ def make_geometry(name, objective, *, both_auto):
         if every > 1 and rows.can_sample:
             centered = objective.fit_intercept
             objective.moments = SampledMoments(rows, centered=centered, every=every)
-    return {None: Identity, "diagonal": Diagonal, "full": Full}[name](objective)
+    full = Proximal if objective.penalty.has_l1 else Full
+    return {None: Identity, "diagonal": Diagonal, "full": full}[name](objective)
 
 
 def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, batch_size):
@@ -61,14 +68,14 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
 
     Returns
     -------
-    rule : FixedMomentum, Accelerated, WorkingSet or PlaneSearch
+    rule : FixedMomentum, Accelerated, WorkingSet, PlaneSearch or ProximalSearch
     learning_rate : ndarray of shape (m,)
     """
     auto_rate, auto_momentum = learning_rate[0] == "auto", momentum[0] == "auto"
-    if auto_rate and auto_momentum and not minibatch and not geometry.objective.penalty.has_l1:
-        return PlaneSearch(geometry), np.ones(len(momentum))
-    if auto_rate and auto_momentum and not minibatch and isinstance(geometry, ColumnScales):
-        return WorkingSet(geometry), np.ones(len(momentum))
+    if auto_rate and auto_momentum and not minibatch:
+        search = search_in(geometry)
+        if search is not None:
+            return search(geometry), np.ones(len(momentum))
     if auto_momentum and not minibatch:
         L = geometry.smoothness
         eta = inverse_smoothness(L) if auto_rate else np.array(learning_rate, dtype=np.float64)
@@ -85,6 +92,15 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
         return rule, step / steady_state_factor(momentum_type, beta)
     step = inverse_smoothness(geometry.smoothness)
     return rule, step / (1 - beta) if momentum_type == "ema" else step
+
+
+def search_in(geometry):
+    """The rule that chooses both knobs every epoch; None where an L1 part has none."""
+    if not geometry.objective.penalty.has_l1:
+        return PlaneSearch
+    if isinstance(geometry, Proximal):
+        return ProximalSearch
+    return WorkingSet if isinstance(geometry, ColumnScales) else None
 
 
 def inverse_smoothness(L):

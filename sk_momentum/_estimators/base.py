@@ -150,7 +150,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         resume = hasattr(self, "coef_")
         # scikit-learn checks them in the first call only.
         self._validate_params()
-        check_together(self, searches=False)
+        check_together(self, minibatch=True)
         try:
             rows = validate_rows(
                 self, X, y, sample_weight, reset=not resume, new_targets=new_targets

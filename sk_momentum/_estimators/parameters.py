@@ -43,21 +43,25 @@ def check_each(estimator):
     )
 
 
-def check_together(estimator, *, searches):
+def check_together(settings, *, minibatch):
     """The rules between parameters; each by itself is checked before, by `fit_context`.
 
-    ``searches``: whether the descent chooses both knobs every epoch.
+    ``minibatch``: whether batches hold less than all rows; None where that is not known yet.
     """
-    if searches and estimator.schedule != "constant":
+    both_auto = settings.learning_rate == "auto" and settings.momentum == "auto"
+    if both_auto and minibatch is False and settings.schedule != "constant":
         raise ValueError(
-            f"schedule={plain(estimator.schedule)!r} cannot be combined with learning_rate='auto' "
+            f"schedule={plain(settings.schedule)!r} cannot be combined with learning_rate='auto' "
             "and momentum='auto' in full batches, which choose the learning rate themselves; use "
             "schedule='constant', or set learning_rate to a number."
         )
-    if estimator.preconditioner == "full" and estimator.l1_ratio > 0 and estimator.alpha > 0:
+    searches = both_auto and not minibatch
+    has_l1 = settings.l1_ratio > 0 and settings.alpha > 0
+    if settings.preconditioner == "full" and has_l1 and not searches:
         raise ValueError(
-            f"preconditioner='full' cannot be combined with l1_ratio={estimator.l1_ratio}: the "
-            "proximal step of an L1 part needs a diagonal geometry; use "
+            f"preconditioner='full' cannot be combined with l1_ratio={settings.l1_ratio}: the "
+            "proximal step of an L1 part needs a diagonal geometry unless both knobs are chosen "
+            "every epoch; use learning_rate='auto' and momentum='auto' in full batches, "
             "preconditioner='diagonal', or l1_ratio=0."
         )
 

@@ -101,7 +101,7 @@ def problem_of(candidates, rows, loss, moments=None):
         objective.moments = moments(objective)
     minibatch = batch_of(settings, n_rows) is not None
     searches = settings.both_auto and not minibatch
-    check_together(settings, searches=searches)
+    check_together(settings, minibatch=minibatch)
     geometry = make_geometry(
         preconditioner_of(settings, objective, full_batch=not minibatch),
         objective,
@@ -144,7 +144,7 @@ def preconditioner_of(settings, objective, *, full_batch):
         return settings.preconditioner
     if settings.learning_rate != "auto":
         return None
-    return choose_preconditioner(objective, full_batch=full_batch)
+    return choose_preconditioner(objective, full_batch=full_batch, both_auto=settings.both_auto)
 
 
 def streamed_preconditioner_of(settings):

@@ -10,7 +10,7 @@ from .._advice.facts import Facts, Kept, Record
 from .._advice.rows import RowFacts
 from .._advice.warning import is_due, stream_warning_of, warning_of
 from .._core.quadratic import QuadraticObjective
-from .._core.rules.names import RuleName
+from .._core.rules.names import SEARCHES, RuleName
 from .._core.stopping import DivergenceWarning
 from .state import known_state
 
@@ -93,7 +93,7 @@ def known_smoothness(training, *, numeric):
     themselves have none.
     """
     geometry, rule = training.problem.geometry, training.problem.rule
-    if rule.name in (RuleName.PLANE_SEARCH, RuleName.WORKING_SET):
+    if rule.name in SEARCHES:
         return np.nan
     known = geometry.name is not None or not numeric or rule.name is RuleName.ACCELERATED
     if not known and not is_cheap(geometry.objective, training.outcomes[0].n_iter):

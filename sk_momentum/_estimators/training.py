@@ -110,7 +110,7 @@ def fit_together(
     last = last_fit(first) if first.warm_start else None
     state = None if last is None else last.state
     new = last is None
-    check_together(settings, searches=settings.both_auto and settings.batch_size is None)
+    check_together(settings, minibatch=None if settings.batch_size else False)
     rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
     rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
     loss = first._loss(rows.n_outputs)

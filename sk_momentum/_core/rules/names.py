@@ -9,4 +9,11 @@ class RuleName(StrEnum):
     FIXED = "fixed"
     ACCELERATED = "accelerated"
     PLANE_SEARCH = "plane_search"
+    PROXIMAL_SEARCH = "proximal_plane_search"
     WORKING_SET = "working_set"
+
+
+# They look for the best step in a plane.
+PLANES = (RuleName.PLANE_SEARCH, RuleName.PROXIMAL_SEARCH)
+# They choose the learning rate themselves, and depend on no smoothness.
+SEARCHES = (RuleName.PLANE_SEARCH, RuleName.PROXIMAL_SEARCH, RuleName.WORKING_SET)

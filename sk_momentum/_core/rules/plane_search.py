@@ -265,6 +265,9 @@ class PlaneSearch(Rule):
         for name in (*names, "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
+        self._keep_margins(kept)
+
+    def _keep_margins(self, kept):
         restrict = self.objective.restrict
         self.margins = restrict(self.margins, kept)
         if self.delta_margins is not None:
