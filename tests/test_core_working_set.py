@@ -4,22 +4,33 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, table
 
+from sk_momentum._core.geometry.proximal import Proximal
 from sk_momentum._core.knobs import ColumnScales
-from sk_momentum._core.rules.momentum import Accelerated
+from sk_momentum._core.rules.orthant_search import OrthantSearch
+from sk_momentum._core.rules.proximal_search import ProximalSearch
 from sk_momentum._core.rules.working_set import (
     INNER_EPOCHS,
     INNER_SHARE,
     SMALLEST_WORKING_SET,
     WorkingSet,
+    restricted,
 )
 
 
-def sparse_problem(m=1, **settings):
+def sparse_problem(m=1, *, loss=None, **settings):
     """More columns than a working set has at least, few of which matter."""
-    loss = next(loss for loss in LOSSES if loss.is_quadratic)
+    squared = next(loss for loss in LOSSES if loss.is_quadratic)
     X = np.random.default_rng(0).standard_normal((60, 3 * SMALLEST_WORKING_SET))
     Y = X[:, :3].T + 0.1 * np.random.default_rng(1).standard_normal((3, 60))
-    return make(loss, X=X, Y=Y, alphas=(0.2,) * m, l1_ratio=1.0, **settings)
+    if loss not in (None, squared):
+        return make(loss, X=X, alphas=(0.03,) * m, l1_ratio=1.0, **settings)
+    return make(squared, X=X, Y=Y, alphas=(0.2,) * m, l1_ratio=1.0, **settings)
+
+
+def played(rule, theta, G):
+    """The columns that a step plays with."""
+    active = (rule.objective.coefficients(theta) != 0).any(axis=(0, 1))
+    return rule._in_play(theta, G, active, max(2 * active.sum(), SMALLEST_WORKING_SET))
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -48,60 +59,62 @@ def test_a_working_set_touches_its_columns_only_and_F_falls(fit_intercept):
     assert norm < 1e-2 * of_null
 
 
-@pytest.mark.parametrize("cap", [1, 2, 3, 7])
-def test_an_inner_solver_that_ends_at_its_cap_gives_back_its_best(cap, monkeypatch):
-    """Of all points that it saw, the start among them."""
-    monkeypatch.setattr("sk_momentum._core.rules.working_set.INNER_EPOCHS", cap)
-    monkeypatch.setattr("sk_momentum._core.rules.working_set.INNER_SHARE", 0.0)
+def test_the_inner_search_ends_when_a_tenth_is_left(monkeypatch):
+    """Of the gradient norm among the columns in play; it does not go on to its cap."""
     seen = []
 
-    class Watched(Accelerated):
-        def step(self, theta, G, eta):
-            super().step(theta, 4.0 * G, eta)
-            seen.append(theta.copy())
-
-    monkeypatch.setattr("sk_momentum._core.rules.working_set.Accelerated", Watched)
-    objective = sparse_problem()
-    rule = WorkingSet(ColumnScales(objective))
-    theta = objective.null_model(1)
-    for _ in range(3):
-        F, G = objective.evaluate(theta)
-        columns = np.append(rule._in_play(theta, G), objective.n_features)
-        before = theta.copy()
-        seen.clear()
-        rule.step(theta, G)
-        losses = [F[0]]
-        for point in seen:
-            there = before.copy()
-            there[..., columns] = point
-            losses.append(objective.value(there)[0])
-        assert len(seen) == cap
-        np.testing.assert_allclose(objective.value(theta)[0], min(losses), rtol=1e-12)
-
-
-def test_the_inner_solver_ends_when_a_tenth_is_left(monkeypatch):
-    """Of the gradient norm among the columns in play; it does not go on to its cap."""
-    seen, left, momenta = [], [], []
-
-    class Watched(Accelerated):
-        def step(self, theta, G, eta):
-            assert eta == 1.0
-            part = self.geometry.objective
+    class Watched(ProximalSearch):
+        def step(self, theta, G, eta=None):
+            part = self.objective
             seen.append(self.geometry.norm(G.copy(), part.coefficients(theta))[0])
-            super().step(theta, G, eta)
-            G = part.evaluate(theta)[1]
-            left.append(self.geometry.norm(G, part.coefficients(theta))[0])
-            momenta.append(self.momentum[0])
+            super().step(theta, G)
 
-    monkeypatch.setattr("sk_momentum._core.rules.working_set.Accelerated", Watched)
-    objective = sparse_problem()
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.ProximalSearch", Watched)
+    objective = sparse_problem(loss=next(loss for loss in LOSSES if not loss.is_quadratic))
     rule = WorkingSet(ColumnScales(objective))
     theta = objective.null_model(1)
-    rule.step(theta, objective.evaluate(theta)[1])
-    assert 1 < len(seen) < INNER_EPOCHS
-    assert left[-1] <= INNER_SHARE * seen[0] < min(left[:-1])
-    assert rule.momentum == momenta[-1]
-    np.testing.assert_array_equal(rule.learning_rate, 1.0)
+    rule.init(theta)
+    G = objective.evaluate(theta)[1]
+    columns = played(rule, theta, G)
+    rule.step(theta, G)
+    assert 1 <= len(seen) < INNER_EPOCHS
+    assert min(seen) > INNER_SHARE * seen[0]
+    part, parameters = restricted(objective, columns), np.append(columns, objective.n_features)
+    point = theta[..., parameters]
+    norm = Proximal(part).norm(part.evaluate(point)[1], part.coefficients(point))
+    assert norm <= INNER_SHARE * seen[0] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_too_many_columns_for_a_hessian_are_searched_together(loss, monkeypatch):
+    """Every epoch then leaves what the next one needs; back among few it is made anew."""
+    objective = sparse_problem(loss=loss)
+    theta = objective.null_model(1)
+    rule, plain = WorkingSet(ColumnScales(objective)), OrthantSearch(ColumnScales(objective))
+    for name in ("HESSIAN_EPOCHS", "WORKING_GRAM_EPOCHS"):
+        monkeypatch.setattr(f"sk_momentum._core.rules.working_set.{name}", 0.0)
+    other = theta.copy()
+    rule.init(theta)
+    plain.init(other)
+    assert rule.local is None
+    for _ in range(5):
+        rule.step(theta, objective.evaluate(theta, rule.local)[1])
+        plain.step(other, objective.evaluate(other, plain.local)[1])
+        np.testing.assert_allclose(theta, other, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(rule.momentum, plain.momentum, rtol=1e-6, atol=1e-9)
+    assert set(rule.state) == set(plain.state)
+    again = WorkingSet(ColumnScales(objective))
+    again.init(theta)
+    again.state = rule.state
+    further = theta.copy()
+    again.step(further, objective.evaluate(further)[1])
+    plain.step(other, objective.evaluate(other, plain.local)[1])
+    np.testing.assert_allclose(further, other, rtol=1e-9, atol=1e-12)
+    for name in ("HESSIAN_EPOCHS", "WORKING_GRAM_EPOCHS"):
+        monkeypatch.setattr(f"sk_momentum._core.rules.working_set.{name}", np.inf)
+    rule.step(theta, objective.evaluate(theta, rule.local)[1])
+    assert rule.local is None
+    assert rule.state == {}
 
 
 def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
@@ -119,7 +132,7 @@ def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
         urgency[active] = np.inf
         size = min(max(2 * len(active), SMALLEST_WORKING_SET), np.count_nonzero(urgency))
         expected = np.sort(np.argsort(-urgency)[:size])
-        np.testing.assert_array_equal(rule._in_play(theta, G), expected)
+        np.testing.assert_array_equal(played(rule, theta, G), expected)
     # At rest themselves, while a hundred others are not.
     theta[..., :d] = 0.0
     theta[:, 1, [3, 200]] = 0.01, -0.01
@@ -127,9 +140,9 @@ def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
     G[..., 10:150] = 5.0
     G[:, 1, [3, 200]] = -objective.penalty.l1.ravel() * [1, -1]
     assert not rule.geometry.violation(G, objective.coefficients(theta))[[3, 200]].any()
-    assert {3, 200} <= set(rule._in_play(theta, G))
+    assert {3, 200} <= set(played(rule, theta, G))
     nothing = objective.zeros(1)
-    assert len(rule._in_play(nothing, 0 * nothing)) == 1
+    assert len(played(rule, nothing, 0 * nothing)) == 1
 
 
 def test_a_working_set_of_few_columns_is_all_of_them():
@@ -140,7 +153,7 @@ def test_a_working_set_of_few_columns_is_all_of_them():
     G = objective.evaluate(theta)[1]
     W = objective.coefficients(theta)
     count = np.count_nonzero(rule.geometry.violation(G, W))
-    assert len(rule._in_play(theta, G)) == max(1, count)
+    assert len(played(rule, theta, G)) == max(1, count)
     theta[..., :-1] = 1.0
-    chosen = rule._in_play(theta, objective.evaluate(theta)[1])
+    chosen = played(rule, theta, objective.evaluate(theta)[1])
     np.testing.assert_array_equal(chosen, np.arange(6))

@@ -1,17 +1,22 @@
-"""The accelerated proximal method on a working set of columns."""
+"""The search for both knobs where no Gram matrix of all columns pays, with an L1 part."""
 
 import numpy as np
 
-from ..geometry.preconditioner import Diagonal
+from ..geometry.proximal import Proximal
 from ..quadratic import make_objective
-from .momentum import Accelerated, Rule
+from .momentum import Rule
 from .names import RuleName
+from .orthant_search import OrthantSearch
+from .proximal_search import ProximalSearch
 
 # At least so many columns, and until the gradient norm among them has fallen to this
 # share, in at most so many epochs over them.
 SMALLEST_WORKING_SET = 100
 INNER_SHARE = 0.1
-INNER_EPOCHS = 300
+INNER_EPOCHS = 30
+# Epochs over all columns that a Hessian of the working set may cost, and a Gram matrix, which is
+# made once.
+HESSIAN_EPOCHS, WORKING_GRAM_EPOCHS = 1.5, 5.0
 
 
 def restricted(objective, columns):
@@ -25,12 +30,13 @@ def restricted(objective, columns):
 
 
 class WorkingSet(Rule):
-    """The accelerated proximal method on the columns that an L1 part leaves in play.
+    """The best steps on the columns that an L1 part leaves in play.
 
     At the optimum most coefficients are 0, and |g_j| < l1 proves it column by column.  An epoch
     reads all of X once, for the gradient; takes the columns whose coefficients are not 0 and those
-    that violate |g_j| <= l1 most; and runs `Accelerated` in their diagonal geometry, on their Gram
-    matrix where they are few, until little is left of the violation among them.
+    that violate |g_j| <= l1 most; and runs `ProximalSearch` on them until little is left of the
+    violation among them.  Where they are too many for that it is one of `OrthantSearch`, on all
+    columns.
 
     Parameters
     ----------
@@ -42,58 +48,89 @@ class WorkingSet(Rule):
     def __init__(self, geometry):
         self.geometry = geometry
         self.objective = geometry.objective
+        self.wide = OrthantSearch(geometry)
         m = len(geometry.l2)
         self.learning_rate, self.momentum = np.ones(m), np.zeros(m)
 
     def init(self, theta):
-        """No columns yet."""
+        """No columns yet, and no last step."""
+        self._start, self._started = theta, False
+
+    @property
+    def local(self):
+        """The mean loss at the iterate, after a step on all columns."""
+        return self.wide.local if self._started else None
+
+    @property
+    def exhausted(self):
+        """Where no step improves F."""
+        return self.wide.exhausted if self._started else False
 
     def step(self, theta, G, eta=None):
-        """Solve for the columns in play, in place."""
-        columns = self._in_play(theta, G)
+        """Solve for the columns in play, or one step on all of them; in place."""
+        active = np.any(self.objective.coefficients(theta) != 0, axis=(0, 1))
+        size = max(2 * int(active.sum()), SMALLEST_WORKING_SET)
+        if self._few(size):
+            self._started = False
+            self._solve_for(self._in_play(theta, G, active, size), theta)
+            return
+        if not self._started:
+            self.wide.init(theta)
+            self._started = True
+        self.wide.step(theta, G)
+        self.learning_rate, self.momentum = self.wide.learning_rate, self.wide.momentum
+
+    def _few(self, q):
+        """Whether the Hessian of so many columns costs little: (q / d)^2 of that of all."""
+        rows, quadratic = self.objective.rows, self.objective.loss.is_quadratic
+        epochs = rows.gram_epochs * (q / self.objective.n_features) ** 2
+        return epochs <= (WORKING_GRAM_EPOCHS if quadratic else HESSIAN_EPOCHS)
+
+    def _solve_for(self, columns, theta):
         if self.objective.fit_intercept:
             parameters = np.append(columns, self.objective.n_features)
         else:
             parameters = columns
         part = restricted(self.objective, columns)
-        geometry = Diagonal(part)
-        inner = Accelerated(geometry, may_restart=np.ones(len(theta), dtype=bool))
-        point = theta[..., parameters]
+        inner, point = ProximalSearch(Proximal(part)), theta[..., parameters]
         inner.init(point)
-        F, G = part.evaluate(point)
-        best, lowest = point.copy(), F
         goal = None
         for _ in range(INNER_EPOCHS):
-            norm = geometry.norm(G, part.coefficients(point))
+            _, G = part.evaluate(point, inner.local)
+            norm = inner.geometry.norm(G, part.coefficients(point))
             goal = INNER_SHARE * norm if goal is None else goal
-            if np.all(norm <= goal):
+            if np.all((norm <= goal) | inner.exhausted):
                 break
-            inner.step(point, G, 1.0)
-            F, G = part.evaluate(point)
-            better = F < lowest
-            best[better], lowest = point[better], np.where(better, F, lowest)
-        theta[..., parameters] = best
-        self.momentum = inner.momentum
+            inner.step(point, G)
+        theta[..., parameters] = point
+        self.learning_rate, self.momentum = inner.learning_rate, inner.momentum
 
-    def _in_play(self, theta, G):
-        """Columns with a coefficient, and the worst violators: twice as many, at least 100."""
-        W = self.objective.coefficients(theta)
-        violation = self.geometry.violation(G, W)
-        active = np.any(W != 0, axis=(0, 1))
-        size = max(2 * int(active.sum()), SMALLEST_WORKING_SET)
+    def _in_play(self, theta, G, active, size):
+        """The active columns, those with a coefficient, and the worst violators beside them."""
+        violation = self.geometry.violation(G, self.objective.coefficients(theta))
         violation[active] = np.inf
         size = max(1, min(size, int(np.count_nonzero(violation))))
         return np.sort(np.argpartition(-violation, size - 1)[:size])
 
+    def begin_anew(self, theta):
+        """After a change of the arithmetic: what was computed at theta is void."""
+        if self._started:
+            self.wide.begin_anew(theta)
+
     @property
     def state(self):
-        """Nothing but the coefficients themselves."""
-        return {}
+        """That of the steps on all columns."""
+        return self.wide.state if self._started else {}
 
     @state.setter
     def state(self, state):
-        pass
+        self._started = bool(state)
+        if state:
+            self.wide.init(self._start)
+            self.wide.state = state
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.learning_rate, self.momentum = self.learning_rate[kept], self.momentum[kept]
+        if self._started:
+            self.wide.keep(kept)
