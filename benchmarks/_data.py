@@ -73,6 +73,18 @@ def bag_of_words(n=40_000, d=50_000, words=80, informative=2_000):
     return X, (rng.random(n) < expit(margins)).astype(int)
 
 
+def words_in_classes(X, n_classes=5, informative=2_000):
+    """Labels of counts of words, from a sparse linear model of several classes, with noise."""
+    rng = np.random.default_rng(1)
+    W = np.zeros((X.shape[1], n_classes))
+    chosen = rng.choice(len(W), size=informative, replace=False)
+    W[chosen] = rng.standard_normal((informative, n_classes))
+    margins = X @ W
+    margins = 2 * (margins - margins.mean(axis=0)) / margins.std(axis=0)
+    cumulative = softmax(margins, axis=1).cumsum(axis=1)
+    return (rng.random((len(margins), 1)) > cumulative[:, :-1]).sum(axis=1)
+
+
 def wide_regression(n=2_000, d=5_000, informative=100):
     """Fewer rows than columns; targets from a sparse linear model, signal to noise 10 to 1."""
     rng = np.random.default_rng(0)

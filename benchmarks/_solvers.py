@@ -65,6 +65,7 @@ class Logistic(Solver):
         """C = 1 / (alpha n)."""
         return LogisticRegression(
             C=problem.C,
+            l1_ratio=problem.l1_ratio,
             solver=self.solver,
             tol=tol,
             max_iter=MAX_ITER,
@@ -78,11 +79,11 @@ class Glum(Solver):
     name = "glum"
 
     def make(self, problem, tol):
-        """Iteratively re-weighted least squares, glum's choice without L1."""
+        """Iteratively re-weighted least squares; with L1 by coordinate descent."""
         return glum.GeneralizedLinearRegressor(
             family="binomial",
             alpha=problem.alpha,
-            l1_ratio=0,
+            l1_ratio=problem.l1_ratio,
             gradient_tol=tol,
             max_iter=MAX_ITER,
             fit_intercept=problem.fit_intercept,

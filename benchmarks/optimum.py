@@ -19,6 +19,7 @@ from _data import (
     multinomial,
     small_tables,
     wide_regression,
+    words_in_classes,
 )
 from _problem import Problem
 from _race import print_race, race
@@ -126,6 +127,30 @@ def lasso():
             yield problem, [Ours(), *rivals], [rivals[-1], Ours()]
 
 
+def l1_logistic():
+    """L1 on tables unscaled as they come, on scaled flights, and on a bag of words.
+
+    liblinear penalises the intercept, so it solves the same problem only without one.
+    """
+    saga = Logistic("saga")
+    for name, X, y in small_tables():
+        rivals = [saga] if y.max() > 1 else [Glum(), saga]
+        data = {"X": X, "y": y, "l1_ratio": 1.0, "accuracy": 1e-6}
+        problem = Problem(title=f"L1, {name}", alpha=1 / len(y), **data)
+        yield problem, [Ours(), *rivals], [Ours()]
+    X, late, _ = flights()
+    data = {"X": X, "y": late, "l1_ratio": 1.0, "accuracy": 1e-6}
+    yield Problem(title="L1, late or not", alpha=1e-3, **data), [Ours(), Glum()], [Ours()]
+    del X, data
+    X, y = bag_of_words()
+    data = {"X": X, "l1_ratio": 1.0, "accuracy": 1e-6, "fit_intercept": False}
+    problem = Problem(title="L1, bag of words", y=y, alpha=1 / len(y), **data)
+    yield problem, [Ours(), Logistic("liblinear")], [Ours()]
+    classes = words_in_classes(X)
+    problem = Problem(title="L1, bag of words, 5 classes", y=classes, alpha=10 / len(y), **data)
+    yield problem, [Ours(), saga], [Ours()]
+
+
 TASKS = {
     "flights": flights_late,
     "multinomial": multinomial_softmax,
@@ -133,6 +158,7 @@ TASKS = {
     "text": text,
     "ridge": ridge,
     "lasso": lasso,
+    "l1": l1_logistic,
 }
 
 
