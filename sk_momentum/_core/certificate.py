@@ -50,8 +50,9 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         G = G.copy()
         centered = G[..., :d] - bound.center * G[..., -1:] if bound.fit_intercept else G[..., :d]
         least = penalty.least_norm_subgradient(W, centered)
-        # Where a coefficient is 0 it may not move by as much as the quadratic says.
-        free = W != 0
+        # Where a coefficient is 0 it may not move by as much as the quadratic says; where a model
+        # of the curvature knows better next to none is left that would.
+        free = (W != 0) | ((least != 0) & geometry.models_zeros)
         G[..., :d] += np.where(free, least, 0.0) - centered
     l2 = penalty.l2[:, 0, 0]
     if objective.loss.is_quadratic:

@@ -294,11 +294,11 @@ class _Descent:
         gained = self.stopping.null_loss - self.F
         if not self.geometry.measures_gap:
             local = self.rule.local if self.mean is None else None
-            # Where coefficients may become 0 the decrement is too rough for more than GAP_LEFT,
-            # unless zeros are those of a model of the curvature.
+            # Where coefficients may become 0 the decrement is rough: too rough for more than
+            # GAP_LEFT, but where an epoch more gains all that it may have missed.
             most = max(1.0, GAP_SMALL / self.plan.tol)
-            if self.objective.penalty.has_l1 and not self.rule.searches:
-                most = GAP_LEFT
+            if self.objective.penalty.has_l1:
+                most = 1.0 if self.rule.searches else GAP_LEFT
             share = self.plan.tol * min(most, GAP_LEFT)
             allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
             gap = remaining_gap(

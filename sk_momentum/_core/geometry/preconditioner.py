@@ -45,6 +45,8 @@ class Geometry:
     knows_smoothness = True
     # Whether norm^2 / 2 is F - F* near the optimum.
     measures_gap = False
+    # Whether steps set coefficients to 0 by a model of the curvature.
+    models_zeros = False
 
     def __init__(self, objective):
         self.objective = objective

@@ -37,6 +37,7 @@ class Proximal(DiagonalOfBound):
     """
 
     name = "full"
+    models_zeros = True
 
     def __init__(self, objective):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
