@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
 from sk_momentum._estimators.streams import moments as _moments
-from sk_momentum._estimators.streams import spread as _spread
+from sk_momentum._estimators.streams import scatter as _scatter
 from sk_momentum._estimators.streams.moments import ARRAYS
 
 AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
@@ -100,7 +100,7 @@ def test_listed_columns_are_those_of_whole_arrays(knobs, fit_intercept, between,
     settings = {**KNOBS[knobs], "batch_size": 5, "alpha": 0.01, "fit_intercept": fit_intercept}
 
     def streamed(most):
-        monkeypatch.setattr(_spread, "MOST_MOVING", most)
+        monkeypatch.setattr(_scatter, "MOST_MOVING", most)
         monkeypatch.setattr(_moments, "MOST_LISTED", most / 2)
         model, listed = plain("binary", **settings), []
         for call, start in enumerate(range(0, len(y), 10)):
@@ -129,7 +129,7 @@ def test_a_fit_goes_on_with_the_velocities_of_a_stream(monkeypatch):
     X, y = text_like("binary", n_rows=40)
     X, models = sparse.csr_array(X), []
     for most in (0.0, 1.0):
-        monkeypatch.setattr(_spread, "MOST_MOVING", most)
+        monkeypatch.setattr(_scatter, "MOST_MOVING", most)
         model = plain("binary", momentum=0.95, warm_start=True, max_iter=3, tol=None)
         model.partial_fit(X[:5], y[:5], classes=[0, 1])
         assert (model._state.descent.columns is None) == (most == 0)
@@ -224,6 +224,47 @@ def test_a_call_warns_at_once_or_not_at_all(loss, knobs):
     text = str(caught[0].message)
     assert all(word in text for word in ("learning_rate=0.01", "limit", "try learning_rate="))
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_numeric_rate_in_the_diagonal_geometry_warns(loss, fit_intercept):
+    X, y = problem(loss)
+    settings = {"preconditioner": "diagonal", "batch_size": 5, "fit_intercept": fit_intercept}
+    model = plain(loss, learning_rate=3e4, momentum=0.9, **settings)
+    with pytest.warns(DivergenceWarning, match="learning_rate="):
+        model.partial_fit(X, y, **classes_of(loss, y))
+
+
+@pytest.mark.parametrize("knobs", KNOBS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_rows_without_entries(loss, fit_intercept, knobs):
+    """One column, or a few; before, between and after rows that show something: as dense ones."""
+    rng = np.random.default_rng(0)
+    for n_columns in (1, 6):
+        nothing, some = np.zeros((6, n_columns)), rng.standard_normal((6, n_columns))
+        some[3:] = 0.0
+        _, y = problem(loss)
+        y = y[:6] if loss in ("squared", "several_targets") else np.arange(6) % len(np.unique(y))
+        found = []
+        for container in (sparse.csr_matrix, np.asarray):
+            settings = {**KNOBS[knobs], "batch_size": 2, "fit_intercept": fit_intercept}
+            model = plain(loss, **settings)
+            for X in (nothing, nothing, some, nothing, -some):
+                model.partial_fit(container(X), y, **classes_of(loss, y))
+            found.append(model)
+        assert_same_model(*found, atol=1e-9)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_small_numbers_are_not_too_large(container):
+    """Most rows of the first call are 0, and nothing else says how large a row is."""
+    X, y = np.zeros((6, 3)), np.arange(6.0)
+    for value in (1e-3, 0.5, 1.0, 30.0):
+        X[0, 1] = value
+        model = MomentumLinearRegressor(alpha=0.0, fit_intercept=False)
+        assert np.isfinite(model.partial_fit(container(X), y).coef_).all()
 
 
 def test_the_rate_advised_by_a_stream_is_stable():

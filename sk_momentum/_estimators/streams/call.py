@@ -15,6 +15,7 @@ from ..._core.descent import descend
 from ..._core.history import Status
 from ..._core.rows.origin import Origin
 from ..._core.rules.momentum import Guarded
+from ..._core.threads import one_blas_thread
 from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_of
 from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
@@ -195,7 +196,7 @@ class StreamCall:
             null = self.geometry.starts_at_null
             theta = (objective.null_model if null else objective.zeros)(1)[0]
             coef = np.zeros((len(theta), self.n_features))
-            intercept = theta[:, -1]
+            intercept = theta[:, -1] if objective.fit_intercept else 0.0
         start = objective.zeros(1)[0]
         start[:, : objective.n_features] = self._part(coef)
         if objective.fit_intercept:
@@ -221,17 +222,19 @@ class StreamCall:
         shrunk = self._shrink([theta, *self._moving(state)])
         guarded = Guarded(self.rule)
         printer = Printer() if verbose else None
-        outcome = descend(
-            objective=self.objective,
-            geometry=self.geometry,
-            rule=guarded,
-            theta=theta[None],
-            learning_rate=np.array([self.learning_rate]),
-            plan=replace(plan_of(self.settings, self.n_rows), **PLAN, batch_size=self.batch_size),
-            state=state,
-            started=started,
-            observer=printer,
-        )[0]
+        plan = replace(plan_of(self.settings, self.n_rows), **PLAN, batch_size=self.batch_size)
+        with one_blas_thread():  # as in `fit`: batches are small
+            outcome = descend(
+                objective=self.objective,
+                geometry=self.geometry,
+                rule=guarded,
+                theta=theta[None],
+                learning_rate=np.array([self.learning_rate]),
+                plan=plan,
+                state=state,
+                started=started,
+                observer=printer,
+            )[0]
         if printer is not None:
             printer.close()
         self.undone = guarded.undone + (outcome.status is Status.DIVERGED)
@@ -252,9 +255,9 @@ class StreamCall:
         moved = bool(self.objective.fit_intercept) and not self.goes_on
         moved = moved and bool(before.rows.any() or before.targets.any())
 
-        def in_play(array, point):
-            if self.columns is not None and array.shape[1] < self.n_features:
-                return of_columns(array, state.columns, self.columns)
+        def in_play(array, point, known):
+            if known is not None:
+                return of_columns(array, known, self.columns)
             # About 0, where a fit had it about an origin of its own.
             return self._part(before.unshift(array, point=point) if moved else array)
 
@@ -262,8 +265,9 @@ class StreamCall:
         rule, iterate = state.rule, state.iterate
         return replace(
             state,
-            rule=rule and {name: in_play(array, False) for name, array in rule.items()},
-            iterate=None if iterate is None else in_play(iterate, True),
+            rule=rule
+            and {name: in_play(array, False, state.columns) for name, array in rule.items()},
+            iterate=None if iterate is None else in_play(iterate, True, None),
             columns=None,
             origin=self.objective.origin,
         )

@@ -16,6 +16,8 @@ from ..._core.rows.moments import Moments, inverse_or_zero
 
 # A row counts in the moments for at most this many typical ones.
 LARGEST_ROW = 8.0
+# In place of 0, as the smoothness of a row in which nothing is to be seen.
+TINY = np.finfo(np.float64).tiny
 # How often the first call looks at its rows, which have no scales of earlier ones.
 FIRST_LOOKS = 5
 # Rows from which the correlations of a call are taken, and steps of the power iteration.
@@ -205,8 +207,9 @@ class StreamedMoments(Moments):
         # Scales that a bad row has made hide it: the first call looks again, and again.
         for _ in range(FIRST_LOOKS if before.n_rows == 0 else 1):
             norms = self._row_smoothness(record)
-            typical = max(before.typical_row, np.median(norms))
-            counted = np.minimum(1.0, LARGEST_ROW * typical / norms)
+            of_seen = norms[norms > TINY]
+            typical = max(before.typical_row, np.median(of_seen) if len(of_seen) else 1.0)
+            counted = LARGEST_ROW * typical / np.maximum(norms, LARGEST_ROW * typical)
             record = self._with_rows(before, weights * counted)
             if (counted == 1).all():
                 break
@@ -217,7 +220,6 @@ class StreamedMoments(Moments):
         norms = self._row_smoothness(record)
         self.row_curvature = self.shares * norms
         self.record = self._with_curvature(record, before, counted, norms)
-        self.largest_row = self.record.largest_row
 
     @property
     def scales(self):
@@ -258,7 +260,7 @@ class StreamedMoments(Moments):
         center, _ = record.moments(self.centered)
         inverse = self._inverse(record.scale(center))
         norms = self.curvature * self._finite(self.design.weighted_row_norms, center, inverse)
-        return np.maximum(norms + self.centered, np.finfo(np.float64).tiny)
+        return np.maximum(norms + self.centered, TINY)
 
     def _shrinkage(self, old, new):
         ratio = (self.curvature * old + self.l2) * inverse_or_zero(self.curvature * new + self.l2)

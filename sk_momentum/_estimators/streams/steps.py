@@ -134,7 +134,7 @@ def stream_rule(geometry, *, learning_rate, momentum, momentum_type, batch_size,
     beta = np.array([MINIBATCH_MOMENTUM if momentum == "auto" else momentum], dtype=np.float64)
     moments, smoothness = geometry.objective.moments, geometry.factor[0, 0]
     together = min(1.0, TOGETHER / 2 * (1 - beta[0])) * 2 * smoothness * batch_size
-    shortest = together + ALONE * moments.largest_row
+    shortest = together + ALONE * moments.record.largest_row
     n_seen = rows_before + moments.record.n_rows
     memory = shortest * (1 + n_seen / shortest) ** FORGETTING
     # A row alone must not be stepped past: eta times its smoothness is at most its batch's rows.
@@ -142,7 +142,8 @@ def stream_rule(geometry, *, learning_rate, momentum, momentum_type, batch_size,
     share_of_batch = np.ones(n)
     if n % batch_size:
         share_of_batch[-(n % batch_size) :] = n % batch_size / batch_size
-    shares = memory * share_of_batch / moments.row_curvature
+    with np.errstate(over="ignore"):  # of rows that nothing is known of
+        shares = memory * share_of_batch / moments.row_curvature
     geometry.objective.step_shares = np.minimum(1.0, shares)
     rule = FixedMomentum(geometry, momentum_type=momentum_type, momentum=beta)
     # In units of P, which has lambda in it.
