@@ -29,7 +29,7 @@ class Full(Centered):
         self.refined = False
         # The re-weighted P of the candidates that have one.
         self.curvature = [None] * len(self.l2)
-        self.hessians_are_free = self.can_reweight and objective.rows.brings_hessians(
+        self.hessians_are_free = self.can_reweight and objective.rows.bring_hessians(
             self.center, objective.n_parameters
         )
 

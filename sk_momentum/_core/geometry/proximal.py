@@ -45,6 +45,8 @@ class Proximal(DiagonalOfBound):
         self.place(np.where(self.variances > 0, self.P, 0.0))
         check_scales(self.P, objective.rows.dtype)
         self._shared = {}
+        if self.couples:
+            objective.rows.bring_hessians(self.center, objective.n_parameters)
 
     @property
     def every(self):

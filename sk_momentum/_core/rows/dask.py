@@ -24,7 +24,6 @@ from .moments import merged
 from .origin import Origin
 from .partition import (
     Part,
-    added,
     gradient_and_hessians_of,
     hessian_of,
     restrict_of,
@@ -33,6 +32,7 @@ from .partition import (
     with_targets,
 )
 from .summed import SummedRows
+from .vectors import sum_of
 
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
 # that is expensive, for the workers and for the host that adds them up.
@@ -113,7 +113,7 @@ class DaskRows(SummedRows):
     def _sum(self, function, *arguments, handles=(), reads=True):
         """The sum of small results."""
         tasks = self._tasks(function, handles, arguments, reads=reads)
-        return added(dask.compute(*in_groups(added, tasks)))
+        return sum_of(dask.compute(*in_groups(sum_of, tasks)))
 
     def _all(self, function, *arguments, handles=(), reads=True):
         """The small results of all partitions."""
@@ -128,7 +128,7 @@ class DaskRows(SummedRows):
         pairs = self._vectors(function, *arguments, handles=handles, reads=reads)
         vectors, small = _items(pairs, 0), _items(pairs, 1)
         several = [_items(vectors, i) for i in range(several)]
-        return several, added(dask.compute(*small))
+        return several, sum_of(dask.compute(*small))
 
     # ------------------------------------------------------------------ what things cost
 
@@ -154,7 +154,7 @@ class DaskRows(SummedRows):
 
     # ------------------------------------------------------------------ moments
 
-    def brings_hessians(self, center, p):
+    def bring_hessians(self, center, p):
         """Whether a gradient's read makes the Hessians, too: where reading is the cost."""
         cheap = self.n_outputs**2 * p <= MULTIPLICATIONS_A_READ
         self.brings = (center, p) if self.facts["lazy"] and cheap else None

@@ -118,7 +118,7 @@ class Rows(ABC):
         ``every`` so many.
         """
 
-    def brings_hessians(self, center: np.ndarray, p: int) -> bool:
+    def bring_hessians(self, center: np.ndarray, p: int) -> bool:
         """Whether from now on the read of a gradient makes the Hessians there as well.
 
         In `hessian`'s coordinates; asking for them then costs nothing.
