@@ -221,9 +221,9 @@ def test_hessians_from_the_read_of_a_gradient(rows_of):
     """Where reading is the cost they come along; of other points they are read."""
     rows, others = rows_of(plain), rows_of(on_dask)
     center, p = np.linspace(-1, 1, D), D + 1
-    assert others.brings_hessians(center, p)
-    assert not rows.brings_hessians(center, p)
-    assert not others.columns(np.array([0, 1])).brings_hessians(center[:2], 201)
+    assert others.bring_hessians(center, p)
+    assert not rows.bring_hessians(center, p)
+    assert not others.columns(np.array([0, 1])).bring_hessians(center[:2], 201)
     found, expected = [], []
     for seed in (0, 1):
         for one, said in ((rows, expected), (others, found)):

@@ -4,22 +4,34 @@ import os
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.linear_model import LinearRegression
+from test_core_rows import in_memory
 from test_threads import blas_threads, two_blas_threads  # noqa: F401 - the latter around each test
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum._compat import blas_libraries
+from sk_momentum._core import threads
+from sk_momentum._core.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss
 from sk_momentum._core.rows import make, threaded
+from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.threaded import ThreadedRows, cuts
-from sk_momentum._core.threads import Pool, pool
+from sk_momentum._core.threads import Pool, one_blas_thread, pool
 
 SETTINGS = {
     "auto": {},
     "diagonal": {"preconditioner": "diagonal", "max_iter": 6, "tol": 0},
     "numeric": {"learning_rate": 0.1, "momentum": 0.9, "max_iter": 4, "tol": 0},
     "batches": {"batch_size": 5000, "max_iter": 2, "random_state": 0, "tol": 0},
+    "l1": {"alpha": 1e-2, "l1_ratio": 1.0, "max_iter": 5},
+    "held out": {"early_stopping": True, "max_iter": 5, "random_state": 0},
 }
 
 
@@ -124,8 +136,11 @@ def test_a_child_starts_threads_of_its_own():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
         child = os.fork()
     if child == 0:
-        sound = pool.submit(lambda: 7, 1)[0].result(10) == 7
-        os._exit(0 if sound else 1)
+        sound = False
+        try:
+            sound = pool.submit(lambda: 7, 1)[0].result(10) == 7
+        finally:
+            os._exit(0 if sound else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
@@ -135,6 +150,104 @@ def test_threads_that_cannot_be_started(monkeypatch):
     other.submit(int, 2)
     other.executor.shutdown()
     assert other.reduce(lambda i: [i], range(9), joined) == list(range(9))
+
+
+class Refusing(ThreadPoolExecutor):
+    """Takes the work on, but can start no thread beyond the first; as CPython's does."""
+
+    def submit(self, work):
+        future = super().submit(work)
+        if len(self._threads) > 1:
+            raise RuntimeError("can't start new thread")
+        return future
+
+
+def test_a_thread_too_many(monkeypatch):
+    """What threads there are do all of it, and the caller hears of their errors."""
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", Refusing)
+
+    def of(i):
+        time.sleep(1e-3)
+        return [i]
+
+    assert several(4).reduce(of, range(30), joined) == list(range(30))
+    caller = threading.get_ident()
+
+    def fails(i):
+        time.sleep(1e-3)
+        if threading.get_ident() != caller:
+            raise MemoryError("in a helper")
+        return [i]
+
+    with pytest.raises(MemoryError, match="in a helper"):
+        several(4).reduce(fails, range(30), joined)
+
+
+def test_an_interrupt_ends_all():
+    """And leaves threads that work."""
+    other = several(3)
+
+    def of(i):
+        if i == 2:
+            raise KeyboardInterrupt
+        time.sleep(1e-3)
+        return [i]
+
+    with pytest.raises(KeyboardInterrupt):
+        other.reduce(of, range(9), joined)
+    assert other.reduce(lambda i: [i], range(9), joined) == list(range(9))
+
+
+def test_as_many_threads_as_results_leave_room_for():
+    """At least two; large results are added one after the other, on BLAS's threads."""
+    X = np.ones((2_000, 100))
+    design, seen = make_design(X), []
+
+    class Noting:
+        def reduce(self, function, pieces, add, at_most):
+            seen.append(at_most)
+            return several(2).reduce(function, pieces, add, at_most)
+
+    with mock.patch.object(threaded, "pool", Noting()):
+        for size in (1, 1_000, 100_000):
+            found = threaded.reduced(lambda i: [i], range(9), joined, size, design)
+            assert found == list(range(9))
+        assert seen == [25_000, 25, 2]
+        limits = threaded.reduced(lambda i: blas_threads(), range(3), joined, 10**7, design)
+    assert set(limits) == {2}
+    assert seen == [25_000, 25, 2]
+
+
+def test_the_number_of_threads_outside():
+    """Of a BLAS whose limit is the calling thread's own, too: what there was before the limit."""
+
+    class OfTheThread:
+        threading_layer, num_threads = "openmp", 8
+
+    class Libraries:
+        lib_controllers = [OfTheThread]
+
+        def select(self, threading_layer):
+            return (
+                self if threading_layer == "openmp" else blas_libraries().select(user_api="none")
+            )
+
+        @contextmanager
+        def limit(self, limits):
+            before, OfTheThread.num_threads = OfTheThread.num_threads, limits
+            yield
+            OfTheThread.num_threads = before
+
+    with one_blas_thread():
+        assert one_blas_thread.unlimited() == 2
+        with one_blas_thread():
+            assert one_blas_thread.unlimited() == 2
+    assert one_blas_thread.unlimited() == 2
+    with mock.patch.object(threads, "blas_libraries", Libraries):
+        with one_blas_thread():
+            assert OfTheThread.num_threads == 1
+            assert one_blas_thread.unlimited() == 8
+        assert one_blas_thread.unlimited() == 8
 
 
 @pytest.mark.parametrize(("n_rows", "row_elements"), [(10**6, 7), (100, 10**5), (3, 10**7)])
@@ -149,23 +262,25 @@ def test_pieces_cover_the_rows(n_rows, row_elements):
     assert cuts(100, 100) == [slice(0, 100)]
 
 
-def large_problem(loss, dtype=np.float64):
-    """More than one piece; one column far from 0."""
+def large_problem(loss, dtype=np.float64, container=np.asarray):
+    """More than one piece; one column far from 0, unless they are sparse."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((45_000, 30)) * np.geomspace(0.1, 10, 30)
-    X[:, 0] += 20240101.0
+    X[:, 0] += 20240101.0 if container is np.asarray else 0.0
     margins = (X - X.mean(axis=0)) @ rng.standard_normal((30, 3)) / 10
     margins += rng.gumbel(size=margins.shape)
+    X = container(X.astype(dtype))
     if loss == "squared":
-        return X.astype(dtype), margins[:, 0]
-    return X.astype(dtype), (margins[:, :2] if loss == "binary" else margins).argmax(axis=1)
+        return X, margins[:, 0]
+    return X, (margins[:, :2] if loss == "binary" else margins).argmax(axis=1)
 
 
+@pytest.mark.parametrize("kind", [(np.float64, np.asarray), (np.float32, sparse.csr_matrix)])
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("loss", ["squared", "binary", "multinomial"])
-def test_the_same_bits_on_any_number_of_threads(monkeypatch, loss, setting):
+def test_the_same_bits_on_any_number_of_threads(monkeypatch, loss, setting, kind):
     estimator = MomentumLinearRegressor if loss == "squared" else MomentumLogisticClassifier
-    X, y = large_problem(loss)
+    X, y = large_problem(loss, *kind)
     found = []
     for n_threads in (1, 2, 4):
         monkeypatch.setattr(pool, "n_threads", lambda n=n_threads: n)
@@ -190,8 +305,36 @@ def test_a_table_of_pieces_is_fitted_as_others(monkeypatch, dtype):
     np.testing.assert_allclose(alone.coef_, whole.coef_, atol=atol / 100)
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_moments_of_some_rows(every):
+    """In several chunks, as those of the same rows alone."""
+    X, _ = large_problem("squared")
+    weights = np.random.default_rng(1).uniform(size=len(X))
+    rows = np.arange(0, len(X), every)
+    found = threaded.moments_of_rows(make_design(X), weights, rows)
+    expected = make_design(X[rows]).moments(weights[rows])
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", [HalfSquaredError, BinaryLogLoss, MultinomialLogLoss])
+def test_sums_are_float64_whatever_the_rows_are(monkeypatch, loss):
+    """In pieces of less than a block of vectors, and in one."""
+    monkeypatch.setattr(threaded, "SEVERAL", 90)
+    monkeypatch.setattr(threaded, "PIECE", 90)
+    for kind in (ThreadedRows, MemoryRows):
+        rows = in_memory(loss, dtype=np.float32, kind=kind)
+        theta = np.full((1, rows.n_outputs, 5), 0.1)
+        assert rows.mean_loss(theta).dtype == np.float64
+        margins = rows.margins(theta)
+        assert margins.dtype == np.float32
+        local = rows.local(margins)
+        _, ahead, *slopes = rows.advance(margins, rows.stack([margins]), np.ones((1, 1)))
+        assert {each.dtype for each in (local.value, ahead.value, *slopes)} == {np.dtype(float)}
+
+
 def test_which_rows_have_threads(monkeypatch):
-    """Those of more than one piece; the shape decides, and it shows in no result."""
+    """Those of more than one piece; the shape decides."""
     made = []
 
     class Noted(ThreadedRows):

@@ -41,24 +41,25 @@ class OneThread:
     def __call__(self):
         """A context in which BLAS works in the thread that calls it."""
         libraries = blas_libraries()
+        number = number_of_threads(libraries)
         # From its version 3.8 on threadpoolctl lets the thread that has set a number set it again
         # and no other one, until a context of it ends there: this one.
         with libraries.select(threading_layer=OF_THE_CALLING_THREAD).limit(limits=1):
-            self.enter(libraries)
+            self.enter(libraries, number)
             try:
                 yield
             finally:
                 self.leave()
 
-    def enter(self, libraries):
-        """Limit what the whole process shares, unless another fit has."""
+    def enter(self, libraries, number):
+        """Limit what the whole process shares to 1 from ``number``, unless another fit has."""
         with self.lock:
             if not self.depths:
                 layers = {
                     getattr(each, "threading_layer", None) for each in libraries.lib_controllers
                 }
                 shared = libraries.select(threading_layer=list(layers - {OF_THE_CALLING_THREAD}))
-                self.number = number_of_threads(libraries)
+                self.number = number
                 self.limited = shared.limit(limits=1)
             self.depths[threading.get_ident()] += 1
 
@@ -115,16 +116,19 @@ class Pool:
         return min(one_blas_thread.unlimited(), _cpus(os.environ.get(CPU_LIMIT)))
 
     def submit(self, work, n_helpers):
-        """Futures of ``work()`` in so many other threads; of none where none can be started."""
+        """Futures of ``work()`` in so many other threads, or in as many as can be started."""
+        futures = []
         with self.lock:
             if self.size < n_helpers:
                 self.executor, self.size = ThreadPoolExecutor(n_helpers, "sk_momentum"), n_helpers
             try:
-                return [self.executor.submit(work) for _ in range(n_helpers)]
-            except RuntimeError:  # the interpreter is about to end
-                return []
+                for _ in range(n_helpers):
+                    futures.append(self.executor.submit(work))
+            except RuntimeError:  # too many threads, or the interpreter is about to end
+                pass
+        return futures
 
-    def reduce(self, function, pieces, add):
+    def reduce(self, function, pieces, add, at_most=None):
         """add(... add(function(pieces[0]), function(pieces[1])) ...), in the order of the pieces.
 
         The same bits on any number of threads: what each piece gives does not depend on it (one
@@ -133,33 +137,27 @@ class Pool:
         """
         if len(pieces) == 1:
             return function(pieces[0])
-        n_threads = min(self.n_threads(), len(pieces))
+        n_threads = min(self.n_threads(), len(pieces), at_most or len(pieces))
         total = InOrder(add, ahead=n_threads)
         todo, errors = deque(enumerate(pieces)), np.geterr()
 
         def work():
-            # What NumPy does about overflow is a thread's own affair.
-            with one_blas_thread(), np.errstate(**errors):
-                while todo and not total.failed:
-                    try:
-                        i, piece = todo.popleft()
-                    except IndexError:
-                        return
-                    try:
+            try:
+                # What NumPy does about overflow is a thread's own affair.
+                with one_blas_thread(), np.errstate(**errors):
+                    while todo and total.error is None:
+                        try:
+                            i, piece = todo.popleft()
+                        except IndexError:
+                            return
                         total.put(i, function(piece))
-                    except BaseException:
-                        total.fail()
-                        raise
+            except BaseException as error:
+                total.fail(error)
 
-        helpers = self.submit(work, n_threads - 1) if n_threads > 1 else []
-        try:
-            work()
-        finally:
-            wait([each for each in helpers if not each.cancel()])
-        for each in helpers:
-            if not each.cancelled():
-                each.result()
-        return total.value
+        helpers = self.submit(work, n_threads - 1)
+        work()
+        wait([each for each in helpers if not each.cancel()])
+        return total.result(len(pieces))
 
 
 class InOrder:
@@ -168,7 +166,7 @@ class InOrder:
     def __init__(self, add, *, ahead):
         self.add, self.ahead = add, ahead
         self.changed = threading.Condition()
-        self.waiting, self.count, self.value, self.failed = {}, 0, None, False
+        self.waiting, self.count, self.value, self.error = {}, 0, None, None
 
     def put(self, i, term):
         """The i-th term; waits while too many before it are missing."""
@@ -179,13 +177,21 @@ class InOrder:
                 self.value = term if self.count == 0 else self.add(self.value, term)
                 self.count += 1
             self.changed.notify_all()
-            self.changed.wait_for(lambda: i < self.count + self.ahead or self.failed)
+            self.changed.wait_for(lambda: i < self.count + self.ahead or self.error is not None)
 
-    def fail(self):
+    def fail(self, error):
         """One of the terms cannot be had: nobody waits for it."""
         with self.changed:
-            self.failed = True
+            self.error = self.error or error
             self.changed.notify_all()
+
+    def result(self, n_terms):
+        """The sum of all terms, once they are there; or the first error."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.count == n_terms or self.error is not None)
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 # How joblib is told of fewer CPUs than there are.

@@ -86,10 +86,10 @@ class MemoryRows(Targets, Rows):
 
     def mean_loss(self, theta):
         """sum_i s_i loss_i, of shape (m,)."""
-        return sum(
-            self.loss.value(self.block_margins(theta, block), self.Y[:, rows], self.s[rows])
-            for rows, block in self.design.blocks
-        ).astype(np.float64)
+        F = np.zeros(len(theta))
+        for rows, block in self.design.blocks:
+            F += self.loss.value(self.block_margins(theta, block), self.Y[:, rows], self.s[rows])
+        return F
 
     def evaluate(self, theta):
         """Mean loss and gradient: both products with a block while it is in the cache."""

@@ -115,13 +115,3 @@ def stack_of(targets, *vectors):
 
 def restrict_of(targets, margins, kept):
     return targets.restrict(margins, kept)
-
-
-def added(parts):
-    """The sum in the order of the partitions; of tuples item by item."""
-    if isinstance(parts[0], tuple):
-        return tuple(added([part[i] for part in parts]) for i in range(len(parts[0])))
-    total = np.array(parts[0], dtype=np.float64)
-    for other in parts[1:]:
-        total += other
-    return total

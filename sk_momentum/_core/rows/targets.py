@@ -45,7 +45,8 @@ class Targets:
     def local(self, Z):
         """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
         if self.n_rows <= VECTOR_BLOCK:
-            return Expansion(*self.loss.second_order(Z, self.Y, self.s))
+            value, R, W = self.loss.second_order(Z, self.Y, self.s)
+            return Expansion(value.astype(np.float64, copy=False), R, W)
         value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
         for a in range(0, self.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
@@ -102,7 +103,7 @@ class Targets:
             moved, local, *small = Rows.advance(block, start[..., rows], steps[..., rows], amounts)
             there[..., rows], R[..., rows], W[..., rows] = moved, local.R, local.W
             own = (local.value, *small)
-            sums = own if sums is None else tuple(map(np.add, sums, own))
+            sums = own if sums is None else vectors.added(sums, own)
         value, slope, curvature = sums
         return there, Expansion(value, R, W), slope, curvature
 

@@ -11,15 +11,18 @@ from ..threads import pool
 from .memory import MemoryRows
 from .summed import SummedRows
 from .targets import Targets
+from .vectors import added
 
 # Elements of X, or of margins, from which on rows have several pieces, and in a piece at most: 8
 # and 16 MiB of float64, a millisecond of work and more beside 20 us to hand a piece to a thread.
 SEVERAL, PIECE = 2**20, 2**21
 # So many pieces, or a multiple of that: two or four threads then end together.
 TOGETHER = 4
-# A thread that makes a Gram matrix keeps one of its own.  Larger ones than this are made from
-# products that are large enough for the threads of BLAS.
-LARGEST_SHARED = 2**20
+# Every thread has a few results of its own.  So there are no more threads, beyond two, than this
+# many results for each would fit into X; and results from this size on, larger than any Hessian
+# that is made within a descent, are made one after the other, on the threads that BLAS has.
+RESULTS_A_THREAD = 8
+LARGEST_SHARED = 1500**2
 
 
 def cuts(n_rows, row_elements):
@@ -30,14 +33,6 @@ def cuts(n_rows, row_elements):
     number = TOGETHER * int(np.ceil(elements / (TOGETHER * PIECE)))
     ends = np.linspace(0, n_rows, number + 1).astype(int).tolist()
     return [slice(a, b) for a, b in zip(ends[:-1], ends[1:]) if a < b]
-
-
-def added(a, b):
-    """a + b in place; of tuples item by item."""
-    if isinstance(a, tuple):
-        return tuple(map(added, a, b))
-    a += b
-    return a
 
 
 def appended(a, b):
@@ -86,18 +81,27 @@ class ThreadedRows(SummedRows, MemoryRows):
         """As the design's."""
         return self.design.rough_mean
 
-    def _sum(self, function, *arguments, handles=(), reads=True):
-        """The sum of small results."""
+    def _mapped(self, function, handles, arguments, collect, add):
+        """The sum of collect(rows, result) over what a function says of every piece."""
 
         def of(piece):
             rows, part = piece
-            return function(part, *shares(handles, rows), *arguments)
+            result = collect(rows, function(part, *shares(handles, rows), *arguments))
+            part.release()
+            return result
 
-        return pool.reduce(of, self.pieces, added)
+        size = max((each.size for each in arguments if isinstance(each, np.ndarray)), default=1)
+        if handles:
+            size = max(size, int(np.prod(handles[0].shape[:-1])) * self.n_features)
+        return reduced(of, self.pieces, add, size, self.design)
+
+    def _sum(self, function, *arguments, handles=(), reads=True):
+        """The sum of small results."""
+        return self._mapped(function, handles, arguments, lambda rows, result: result, added)
 
     def _all(self, function, *arguments, reads=True):
         """The small results of all pieces, in order."""
-        return pool.reduce(lambda piece: [function(piece[1], *arguments)], self.pieces, appended)
+        return self._mapped(function, (), arguments, lambda rows, result: [result], appended)
 
     def _vectors(self, function, *arguments, handles=(), reads=False):
         """Vectors of all rows."""
@@ -112,13 +116,12 @@ class ThreadedRows(SummedRows, MemoryRows):
         """``several`` vectors of all rows, and the sum of small results: one round."""
         wholes = Wholes(self.n_rows)
 
-        def of(piece):
-            rows, part = piece
-            vectors, small = function(part, *shares(handles, rows), *arguments)
+        def place(rows, result):
+            vectors, small = result
             wholes.place(rows, vectors)
             return small
 
-        small = pool.reduce(of, self.pieces, added)
+        small = self._mapped(function, handles, arguments, place, added)
         return wholes.arrays, small
 
     def _chunks(self, rows):
@@ -137,15 +140,7 @@ class ThreadedRows(SummedRows, MemoryRows):
         def of(chunk):
             return MemoryRows.hessian_sum(self, W, center, p, chunk)
 
-        if (self.n_outputs * p) ** 2 > LARGEST_SHARED:
-            return of(rows)
-        return pool.reduce(of, self._chunks(rows), added)
-
-    def release(self):
-        """Let go of working memory."""
-        for _, part in self.pieces:
-            part.release()
-        super().release()
+        return reduced(of, self._chunks(rows), added, (self.n_outputs * p) ** 2, self.design)
 
 
 def elements_of(design, n_outputs):
@@ -164,12 +159,19 @@ def moments_of_rows(design, weights, rows):
     return design.moments_of(*summed_moments(design, weights, np.array_split(rows, number)))
 
 
+def reduced(function, pieces, add, size, design):
+    """`Pool.reduce` on as many threads as results of a size leave room for beside X."""
+    if size > LARGEST_SHARED:
+        return reduce(add, map(function, pieces))
+    results_in_X = design.n_rows * design.row_elements(design.X) / size
+    at_most = max(2, int(results_in_X / RESULTS_A_THREAD))
+    return pool.reduce(function, pieces, add, at_most=at_most)
+
+
 def summed_moments(design, weights, chunks):
     """`Design.centred_sums` of all chunks of rows."""
 
     def of(chunk):
         return design.centred_sums(weights, chunk)
 
-    if design.n_features**2 > LARGEST_SHARED:
-        return reduce(added, map(of, chunks))
-    return pool.reduce(of, chunks, added)
+    return reduced(of, chunks, added, design.n_features**2, design)

@@ -1,4 +1,6 @@
-"""Vectors that are arrays: what several homes of margins do with them alike."""
+"""Vectors that are arrays, and sums of what parts give: what several homes do with them alike."""
+
+from functools import reduce
 
 import numpy as np
 
@@ -27,3 +29,20 @@ def combine(amounts, steps, start=None):
     c = amounts.astype(steps.dtype)[:, None]
     moved = np.matmul(c, steps.reshape(m, J, k * n)).reshape(m, k, n)
     return moved if start is None else np.add(start, moved, out=moved)
+
+
+def added(total, term):
+    """total + term in float64, in place where the total is; of tuples item by item."""
+    if isinstance(total, tuple):
+        return tuple(map(added, total, term))
+    if getattr(total, "dtype", None) != np.float64:
+        total = np.array(total, dtype=np.float64)
+    total += term
+    return total
+
+
+def sum_of(terms):
+    """The sum in the order of the terms, which stay as they are; of tuples item by item."""
+    if isinstance(terms[0], tuple):
+        return tuple(map(sum_of, zip(*terms)))
+    return reduce(added, terms[1:], np.array(terms[0], dtype=np.float64))
