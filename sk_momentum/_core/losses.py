@@ -20,11 +20,19 @@ def seen_or_one_row(shares, one_row):
     return np.where(shares > 0, shares, one_row)
 
 
+def products(A, B):
+    """A_i B_i, of shape (m, J, any), for few J: sums over the rows that let other threads run.
+
+    NumPy's matmul does not where the result has fewer than 500 elements.
+    """
+    return np.dot(A[0], B[0])[None] if len(A) == 1 else np.matmul(A, B)
+
+
 def elementwise_forms(W, s, D):
     """sum_i w_i d_ji d_li for directions D of shape (m, J, k, n_rows); of shape (m, J, J)."""
     m, J = D.shape[:2]
     weighted = (D * W[:, None]).reshape(m, J, -1)
-    return np.matmul(weighted, D.reshape(m, J, -1).transpose(0, 2, 1))
+    return products(weighted, D.reshape(m, J, -1).transpose(0, 2, 1))
 
 
 def add_diagonal_hessian(H, X, W, s):
@@ -122,7 +130,7 @@ class BinaryLogLoss(Loss):
         np.log1p(losses, out=losses)
         # Against an array twice as fast as against a number.
         losses -= np.minimum(U, np.zeros_like(s), out=U)
-        return losses[:, 0] @ s
+        return np.dot(losses[:, 0], s)
 
     @staticmethod
     def residual_bound(value):
@@ -155,7 +163,7 @@ class BinaryLogLoss(Loss):
         np.exp(E, out=E)
         losses = np.log1p(E)
         losses -= np.minimum(U, 0)
-        value = losses[:, 0] @ s
+        value = np.dot(losses[:, 0], s)
         # With E = exp(-|u|): the probability of the other label is E / (1 + E) where u > 0,
         # else 1 / (1 + E); the curvature is E / (1 + E)^2 either way.
         W = 1 + E
@@ -208,7 +216,7 @@ class MultinomialLogLoss(Loss):
         picked = np.einsum("mkr,kr->mr", D, Y)
         losses = np.log(np.exp(D, out=D).sum(axis=1))
         losses -= picked
-        return losses @ s
+        return np.dot(losses, s)
 
     @staticmethod
     def residual_bound(value):
@@ -242,7 +250,7 @@ class MultinomialLogLoss(Loss):
         picked = np.einsum("mkr,kr->mr", P, Y)
         np.exp(P, out=P)
         total = P.sum(axis=1)
-        value = (np.log(total) - picked) @ s
+        value = np.dot(np.log(total) - picked, s)
         P /= total[:, None]
         return value, (P - Y) * s, P
 
@@ -250,7 +258,7 @@ class MultinomialLogLoss(Loss):
     def quadratic_forms(P, s, D):
         """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, J, J)."""
         means = (D * P[:, None]).sum(axis=2)
-        return elementwise_forms(P * s, s, D) - np.matmul(means * s, means.transpose(0, 2, 1))
+        return elementwise_forms(P * s, s, D) - products(means * s, means.transpose(0, 2, 1))
 
     @staticmethod
     def add_hessian(H, X, P, s):

@@ -128,7 +128,12 @@ class DenseDesign(Design):
     @staticmethod
     def adjoint(R, block, out=None):
         """R @ block, of shape (q, n_features)."""
-        return np.matmul(R, block, out=out)
+        # NumPy's matmul keeps other threads from running where the result has fewer than 500
+        # elements; the gradients of the flights, 177 columns, ran on one core of two.
+        if out is None:
+            return np.dot(R, block)
+        out[...] = np.dot(R, block)
+        return out
 
     @property
     def gram_epochs(self):
@@ -147,8 +152,8 @@ class DenseDesign(Design):
         m = self.stored(m)
         for rows, view in self.views:
             deviation = np.subtract(view, m, out=scratch[: len(view)])
-            first += s[rows] @ deviation
-            second += s[rows] @ np.square(deviation, out=deviation)
+            first += np.dot(s[rows], deviation)
+            second += np.dot(s[rows], np.square(deviation, out=deviation))
         return first, second
 
     def largest_batch_squares(self, weights, center, batch_size):

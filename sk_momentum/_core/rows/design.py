@@ -168,7 +168,7 @@ class Design:
             buffer = np.empty(block.shape) if buffer is None else buffer
             root = np.subtract(block, rough_mean, out=buffer[: len(block)])
             weights = s[chosen]
-            first += weights @ root
+            first += np.dot(weights, root)
             weight += float(weights.sum())
             if common is None:
                 root *= np.sqrt(weights)[:, None]

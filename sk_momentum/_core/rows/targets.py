@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..losses import products
 from . import vectors
 from .protocol import Expansion, Rows
 
@@ -63,7 +64,7 @@ class Targets:
             rows = slice(a, a + VECTOR_BLOCK)
             D = steps[..., rows]
             R = local.R[..., rows].reshape(m, -1, 1)
-            gradient += np.matmul(D.reshape(m, J, -1), R)[..., 0]
+            gradient += products(D.reshape(m, J, -1), R)[..., 0]
             hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
         return gradient, hessian
 
