@@ -25,7 +25,7 @@ def rows(dtype=np.float64):
     """Of columns of all scales, one of them without an entry."""
     X = sparse.random(N, D, 0.03, format="csr", random_state=0, dtype=dtype)
     X.data += 1
-    X = (X @ sparse.diags_array(np.logspace(-3, 3, D))).toarray()
+    X = (X @ sparse.diags(np.logspace(-3, 3, D))).toarray()
     X[:, 11] = 0
     return sparse.csr_matrix(X, dtype=dtype)
 

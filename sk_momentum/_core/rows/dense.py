@@ -129,7 +129,10 @@ class DenseDesign(Design):
     def adjoint(R, block, out=None):
         """R @ block, of shape (q, n_features)."""
         # NumPy's matmul keeps other threads from running where the result has fewer than 500
-        # elements; the gradients of the flights, 177 columns, ran on one core of two.
+        # elements; the gradients of the flights, 177 columns, ran on one core of two.  Its dot
+        # does not, but copies rows of a table in Fortran's order.
+        if not block.flags.c_contiguous:
+            return np.matmul(R, block, out=out)
         if out is None:
             return np.dot(R, block)
         out[...] = np.dot(R, block)
