@@ -71,7 +71,7 @@ def on_threads(loss, container="dense", dtype=np.float64):
         patch.setattr(threaded, "PIECE", 90)
         patch.setattr(pool, "n_threads", lambda: 3)
         rows = in_memory(loss, container, dtype, kind=threaded.ThreadedRows)
-        assert len(rows.pieces) == 4
+        assert len(rows.pieces) >= 4
         yield rows
 
 
