@@ -13,7 +13,8 @@ from sk_momentum._core.knobs import ColumnScales, Diagonal, Identity
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.rows.make import make_design
-from sk_momentum._core.rules.in_place import can_step_in_place
+from sk_momentum._core.rules.in_place import InPlaceSteps
+from sk_momentum._core.rules.lazy import LazySteps
 from sk_momentum._core.rules.momentum import MOMENTUM_TYPES, Accelerated, FixedMomentum
 
 N, D = 150, 80
@@ -72,14 +73,15 @@ def descended(objective, momentum_type, *, shuffle=True, betas=BETAS, start=None
 def assert_as_plain(monkeypatch, make, *args, rtol=1e-10, atol=1e-13, **settings):
     taken = []
 
-    def counted(*facts):
-        taken.append(can_step_in_place(*facts))
-        return taken[-1]
+    class Counted(InPlaceSteps):
+        def epoch(self, *facts):
+            taken.append(1)
+            super().epoch(*facts)
 
-    monkeypatch.setattr(_descent, "can_step_in_place", counted)
+    monkeypatch.setattr(_descent, "SPARSE_BATCHES", (LazySteps, Counted))
     found = descended(make(), *args, **settings)
-    assert taken == [True]
-    monkeypatch.setattr(_descent, "can_step_in_place", lambda *_: False)
+    assert taken
+    monkeypatch.setattr(_descent, "SPARSE_BATCHES", ())
     expected = descended(make(), *args, **settings)
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=atol * np.abs(other).max())
@@ -155,7 +157,7 @@ def test_only_in_the_diagonal_geometry_of_few_entries():
             made = Accelerated(place, may_restart=np.ones(m, dtype=bool))
         else:
             made = FixedMomentum(place, momentum_type="ema", momentum=np.full(m, 0.9))
-        return can_step_in_place(objective, place, made)
+        return InPlaceSteps.can_take(objective, place, made)
 
     assert answer()
     assert answer(geometry=ColumnScales)

@@ -15,7 +15,7 @@ from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rules import lazy as _lazy
-from sk_momentum._core.rules.lazy import can_be_lazy
+from sk_momentum._core.rules.lazy import LazySteps
 from sk_momentum._core.rules.momentum import MOMENTUM_TYPES, FixedMomentum
 
 N, D = 150, 80
@@ -69,7 +69,7 @@ def test_as_steps_in_all_columns(loss, momentum_type, shuffle, monkeypatch):
     eta = 0.01 if loss.is_quadratic else 0.2
     settings = {"betas": BETAS, "alphas": (0.1,) * len(BETAS), "eta": eta, "shuffle": shuffle}
     found = descended(loss, momentum_type, **settings)
-    monkeypatch.setattr(_descent, "can_be_lazy", lambda *_: False)
+    monkeypatch.setattr(_descent, "SPARSE_BATCHES", ())
     expected = descended(loss, momentum_type, **settings)
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)
@@ -82,7 +82,7 @@ def test_a_candidate_alone(alpha, beta, monkeypatch):
     loss = next(loss for loss in LOSSES if n_outputs(loss) == 1)
     settings = {"betas": (beta,), "alphas": (alpha,), "eta": 0.2, "batch_size": 1, "max_iter": 4}
     found = descended(loss, "heavy_ball", **settings)
-    monkeypatch.setattr(_descent, "can_be_lazy", lambda *_: False)
+    monkeypatch.setattr(_descent, "SPARSE_BATCHES", ())
     expected = descended(loss, "heavy_ball", **settings)
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
@@ -93,7 +93,7 @@ def test_float32_rows(monkeypatch):
     loss = LOSSES[-1]
     settings = {"betas": (0.9,), "alphas": (0.01,), "eta": 0.5, "dtype": np.float32}
     found = descended(loss, "ema", **settings)
-    monkeypatch.setattr(_descent, "can_be_lazy", lambda *_: False)
+    monkeypatch.setattr(_descent, "SPARSE_BATCHES", ())
     expected = descended(loss, "ema", **settings)
     assert found[0].dtype == np.float32
     for one, other in zip(found, expected):
@@ -147,7 +147,7 @@ def test_only_where_absent_columns_see_the_penalty_alone():
         )
         place = geometry(objective)
         rule = FixedMomentum(place, momentum_type="ema", momentum=np.array([0.9]))
-        return can_be_lazy(objective, place, rule)
+        return LazySteps.can_take(objective, place, rule)
 
     assert answer(rows())
     assert not answer(rows().toarray())

@@ -12,14 +12,17 @@ import numpy as np
 
 from .certificate import has_no_optimum, loss_of_rounding, remaining_gap
 from .history import DescentState, History, Mean, Outcome, Status
-from .rules.in_place import InPlaceSteps, can_step_in_place
-from .rules.lazy import LazySteps, can_be_lazy, whole_rows
+from .rules.in_place import InPlaceSteps
+from .rules.lazy import LazySteps
+from .rules.sparse_batches import whole_rows
 from .schedules import schedule_factor
 from .stopping import PLATEAU_TIME_CONSTANTS, Stopping
 
 # A gradient norm within so many times what its rounding may be is nothing else.
 BESIDE_ROUNDING = 4.0
 EPS = np.finfo(np.float64).eps
+# How an epoch of sparse mini-batches may be taken at once.
+SPARSE_BATCHES = (LazySteps, InPlaceSteps)
 # A gradient norm within tol may leave so many times tol of what was gained, by the Newton
 # decrement: half of 1e-3 at the default tol.
 GAP_LEFT, GAP_SMALL = 5.0, 5e-4
@@ -104,12 +107,11 @@ class _Descent:
         if self.state is not None:
             self._resume_iterate(self.state)
         self.rule.init(self.theta)
-        self.lazy = None
+        self.sparse_batches = None
         if not self.full_batch and self.mean is None:
-            if can_be_lazy(self.objective, self.geometry, self.rule):
-                self.lazy = LazySteps(self.objective, self.rule)
-            elif can_step_in_place(self.objective, self.geometry, self.rule):
-                self.lazy = InPlaceSteps(self.objective, self.geometry, self.rule)
+            facts = self.objective, self.geometry, self.rule
+            takes = (steps(*facts) for steps in SPARSE_BATCHES if steps.can_take(*facts))
+            self.sparse_batches = next(takes, None)
         if self.state is not None and self.state.rule is not None:
             self.state = self.state.whole(self.objective.n_features)
             self.rule.state = self._moved(self.state.rule, self.state.origin)
@@ -217,9 +219,9 @@ class _Descent:
     def _epoch(self, eta):
         """All steps of one epoch."""
         self.rule.goal = self.stopping.gradient_limit(self.F)
-        if self.lazy is not None:
+        if self.sparse_batches is not None:
             n_steps = -(-self.objective.rows.n_rows // self.plan.batch_size)
-            self.lazy.epoch(self.theta, eta, self._batches(whole_rows), n_steps)
+            self.sparse_batches.epoch(self.theta, eta, self._batches(whole_rows), n_steps)
             return
         for G in self._gradients():
             self.rule.step(self.theta, G, eta)

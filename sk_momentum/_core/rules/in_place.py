@@ -19,48 +19,23 @@ import numpy as np
 
 from ..._compat import add_adjoint, rows_times
 from ..geometry.preconditioner import Diagonal
-from .momentum import FixedMomentum
+from .sparse_batches import SparseBatches
 
 
-def can_step_in_place(objective, geometry, rule):
-    """Whether steps are those at the head of this file."""
-    return (
-        objective.rows.skips_absent_columns
-        and type(rule) is FixedMomentum
-        and isinstance(geometry, Diagonal)
-        and not objective.penalty.has_l1
-    )
-
-
-class InPlaceSteps:
-    """The steps of epochs of sparse mini-batches, in the diagonal geometry.
+class InPlaceSteps(SparseBatches):
+    """In the diagonal geometry: a few passes over all columns a step.
 
     40,000 x 50,000 with 65 entries a row, batches of 64: a step takes two fifths of the time that
     `Objective.batch_gradient` and `FixedMomentum.step` take.
-
-    Parameters
-    ----------
-    objective : Objective
-    geometry : Diagonal
-    rule : FixedMomentum
     """
 
-    def __init__(self, objective, geometry, rule):
-        self.objective, self.geometry, self.rule = objective, geometry, rule
+    @staticmethod
+    def is_in(geometry):
+        """Where P is diagonal."""
+        return isinstance(geometry, Diagonal)
 
     def epoch(self, theta, eta, batches, n_steps):
-        """All steps of an epoch, in place.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (m, k, p)
-        eta : ndarray of shape (m, 1, 1)
-            The learning rates, constant within the epoch.
-        batches : iterable of ((X, rows), targets)
-            A CSR matrix and a slice of its rows each.
-        n_steps : int
-            Their number.
-        """
+        """All steps of an epoch, in place."""
         objective, rule = self.objective, self.rule
         P, inverse, lift = self._metric()
         steps = Steps(

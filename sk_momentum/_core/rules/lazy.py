@@ -17,7 +17,7 @@ import numpy as np
 
 from ..._compat import add_adjoint, rows_times
 from .absent import step_matrix
-from .momentum import FixedMomentum
+from .sparse_batches import SparseBatches
 
 # The condition of M^t up to which y is kept: two of sixteen digits, 44 steps at a momentum of 0.9.
 CONDITION = 1e2
@@ -26,46 +26,16 @@ CONDITION = 1e2
 MOST_STEPS = 256
 
 
-def can_be_lazy(objective, geometry, rule):
-    """Whether absent columns see nothing but the penalty, linear and the same for all."""
-    return (
-        objective.rows.skips_absent_columns
-        and type(rule) is FixedMomentum
-        and geometry.name is None
-        and not objective.penalty.has_l1
-    )
+class LazySteps(SparseBatches):
+    """In raw coordinates: of columns that a batch does not hold nothing is touched."""
 
-
-def whole_rows(X, a, b):
-    """Rows of X without a matrix of their own, which would cost as much as a product."""
-    return X, slice(a, b)
-
-
-class LazySteps:
-    """The steps of epochs of sparse mini-batches, in raw coordinates.
-
-    Parameters
-    ----------
-    objective : Objective
-    rule : FixedMomentum
-    """
-
-    def __init__(self, objective, rule):
-        self.objective, self.rule = objective, rule
+    @staticmethod
+    def is_in(geometry):
+        """Where the penalty is the same for all columns."""
+        return geometry.name is None
 
     def epoch(self, theta, eta, batches, n_steps):
-        """All steps of an epoch, in place.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (m, k, p)
-        eta : ndarray of shape (m, 1, 1)
-            The learning rates, constant within the epoch.
-        batches : iterable of ((X, rows), targets)
-            A CSR matrix and a slice of its rows each.
-        n_steps : int
-            Their number.
-        """
+        """All steps of an epoch, in place."""
         objective, rule = self.objective, self.rule
         d, (m, k, _) = objective.n_features, theta.shape
         W, V = (
