@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from _plans import PLANS
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.pipeline import make_pipeline
@@ -26,34 +27,6 @@ from sk_momentum import (
 )
 
 KEPT = ("loss", "gradient_norm", "learning_rate", "momentum", "validation_loss")
-PLANS = {
-    "auto": {},
-    "diagonal": {"preconditioner": "diagonal"},
-    "raw": {"preconditioner": None, "max_iter": 60},
-    "ema": {"learning_rate": 0.3, "momentum": 0.9, "preconditioner": "diagonal", "max_iter": 40},
-    "heavy_ball": {"learning_rate": 0.1, "momentum": 0.5, "momentum_type": "heavy_ball"},
-    "nesterov": {"learning_rate": 1.0, "momentum": "auto", "preconditioner": "full"},
-    "rate": {"learning_rate": "auto", "momentum": 0.5, "momentum_type": "nesterov"},
-    "l1": {"l1_ratio": 0.5, "alpha": 1e-2},
-    "batches": {"batch_size": 32, "random_state": 0, "max_iter": 8},
-    "numeric_batches": {
-        "learning_rate": 0.05,
-        "momentum": 0.9,
-        "batch_size": 32,
-        "random_state": 0,
-        "max_iter": 8,
-        "schedule": "invscaling",
-    },
-    "stopping": {
-        "learning_rate": 0.5,
-        "momentum": 0.5,
-        "batch_size": 50,
-        "early_stopping": True,
-        "random_state": 0,
-        "max_iter": 20,
-    },
-    "average": {"learning_rate": 0.3, "momentum": 0.0, "average": True, "max_iter": 20},
-}
 
 
 def tables():
