@@ -1,12 +1,15 @@
 """A fit on a busy machine: time alone, and beside two processes that never sleep.
 
-``python benchmarks/threads.py`` fits in processes of their own, with BLAS as it comes and with
-OPENBLAS_NUM_THREADS=1, quiet and beside two busy processes, and prints the best of several
-repetitions of each.  The flights need the ``examples`` extra.
+``python benchmarks/threads.py`` fits in processes of their own, quiet and beside two busy
+processes: with threads over pieces of the rows, with rows of one piece and the threads of BLAS,
+and with OPENBLAS_NUM_THREADS=1; it prints the median of several repetitions of each.  Goals: busy
+at most 4 times quiet and no longer than on one BLAS thread, quiet no longer than on those of BLAS.
+The flights need the ``examples`` extra.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import subprocess
@@ -18,10 +21,16 @@ import numpy as np
 from _data import bag_of_words, flights, multinomial
 
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum._core.rows import threaded
 
 BUSY = 2
 REPEATS = 5
-SETTINGS = {"threads": {}, "one BLAS thread": {"OPENBLAS_NUM_THREADS": "1"}}
+# Environment, and whether rows have pieces.
+SETTINGS = {
+    "pieces": ({}, True),
+    "BLAS's threads": ({}, False),
+    "one BLAS thread": ({"OPENBLAS_NUM_THREADS": "1"}, True),
+}
 
 
 def embeddings(n=10_000, d=384, n_classes=100):
@@ -36,6 +45,11 @@ def embeddings(n=10_000, d=384, n_classes=100):
 
 def a_flights_fit():
     X, late, _ = flights()
+    return MomentumLogisticClassifier(), X, late
+
+
+def a_sparse_flights_fit():
+    X, late, _ = flights(sparse=True)
     return MomentumLogisticClassifier(), X, late
 
 
@@ -60,6 +74,7 @@ def a_search():
 
 WORK = {
     "flights": a_flights_fit,
+    "sparse": a_sparse_flights_fit,
     "delay": a_delay_fit,
     "embeddings": an_embeddings_fit,
     "text": a_text_fit,
@@ -88,9 +103,10 @@ def spin():
         a = np.sqrt(a * a + 1)
 
 
-def measure(name, environment):
+def measure(name, environment, in_pieces):
     """The median of the seconds in a new process."""
     command = [sys.executable, __file__, "--work", name]
+    command += [] if in_pieces else ["--whole"]
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=True
     )
@@ -101,19 +117,24 @@ def main():
     """Print a table: quiet, busy, and how many times longer the latter takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", choices=WORK)
+    parser.add_argument(
+        "--whole", action="store_true", help="rows of one piece, whatever their size"
+    )
     parser.add_argument("--only", nargs="*", choices=WORK, default=list(WORK))
     options = parser.parse_args()
+    if options.whole:
+        threaded.SEVERAL = math.inf
     if options.work:
         timed(options.work)
         return
     print(f"{'':<12}{'':<18}{'quiet':>10}{'busy':>10}{'busy / quiet':>14}")
     for name in options.only:
-        quiet = {setting: measure(name, env) for setting, env in SETTINGS.items()}
+        quiet = {setting: measure(name, *how) for setting, how in SETTINGS.items()}
         others = [multiprocessing.Process(target=spin, daemon=True) for _ in range(BUSY)]
         for each in others:
             each.start()
         try:
-            busy = {setting: measure(name, env) for setting, env in SETTINGS.items()}
+            busy = {setting: measure(name, *how) for setting, how in SETTINGS.items()}
         finally:
             for each in others:
                 each.terminate()
