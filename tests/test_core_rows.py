@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, encoded_targets, n_outputs, table, weights
 
-from sk_momentum._core.rows import threaded
+from sk_momentum._core.rows import threaded, vectors
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.origin import Origin
@@ -128,6 +128,26 @@ def test_the_mean_loss_and_its_gradient(both):
     same(ends, expected)
     if not rows.loss.is_quadratic:
         assert np.all(ends[0] < ends[1])
+
+
+def test_a_class_of_no_rows(rows_of):
+    """The best constant gives it the share of a single row; of targets all alike it is theirs."""
+    rows, others = rows_of(plain), rows_of(on_threads)
+    for each in (rows, others):
+        each.Y[...] = np.where(np.arange(rows.n_outputs) == 0, 1.0, 0.0)[:, None]
+    same(others.best_constant(), rows.best_constant())
+    assert np.isfinite(rows.best_constant()).all()
+
+
+def test_sums_are_float64_and_in_place():
+    """Whatever the first term is; what is given is left alone where that is asked for."""
+    total, terms = np.zeros(3), [np.full(3, 0.1, dtype=dtype) for dtype in ("f4", "f8", "f4")]
+    assert vectors.added(total, terms[1]) is total
+    assert vectors.added(terms[0], terms[2]).dtype == np.float64
+    found = vectors.sum_of([(each, 1.0) for each in terms])
+    np.testing.assert_array_equal(found[0], 0.1 + 2 * np.float64(np.float32(0.1)))
+    assert found[1] == 3.0
+    np.testing.assert_array_equal(terms[1], 0.1)
 
 
 def test_steps_along_margins(both):

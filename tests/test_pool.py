@@ -208,6 +208,13 @@ def test_as_many_threads_as_results_leave_room_for():
             return several(2).reduce(function, pieces, add, at_most)
 
     with mock.patch.object(threaded, "pool", Noting()):
+        rows = in_memory(BinaryLogLoss, kind=ThreadedRows)
+        local = rows.local(rows.margins(np.full((2, 1, 5), 0.1)))
+        seen.clear()
+        rows.gradient(local, 5)
+        # 90 x 4 elements of X, 2 x 4 of a gradient.
+        assert seen == [int(90 * 4 / (2 * 4) / threaded.RESULTS_A_THREAD)]
+        seen.clear()
         for size in (1, 1_000, 100_000):
             found = threaded.reduced(lambda i: [i], range(9), joined, size, design)
             assert found == list(range(9))
