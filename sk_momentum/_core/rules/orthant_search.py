@@ -106,10 +106,12 @@ class OrthantSearch(L1Search):
             if not high.any():
                 break
             last = attempt >= BACKTRACKS - 1
-            blocked |= high & last
+            if last:
+                blocked |= high
             shorter = np.minimum(np.abs(amounts[:, 0]) * SHORTER, 1.0)
             amounts = np.where(high[:, None], 0.0, amounts)
-            amounts[:, 0] = np.where(high & ~last, shorter, amounts[:, 0])
+            if not last:
+                amounts[:, 0] = np.where(high, shorter, amounts[:, 0])
             self.delta, _ = self._within_orthant(theta, combine(amounts, steps), signs)
         return amounts, blocked
 
