@@ -18,6 +18,7 @@ class Full(Centered):
     """
 
     name = "full"
+    knows_smoothness = True
 
     def __init__(self, objective):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
@@ -40,6 +41,11 @@ class Full(Centered):
         if len(levels) > 1:
             self.inverse = self.inverse[level]
         self._directed = None, None
+
+    @property
+    def smoothness(self):
+        """At most 1 by construction."""
+        return np.ones(len(self.objective.penalty.l2))
 
     def row_smoothness(self):
         """The largest smoothness of a single row's n s_i loss_i + penalty, of shape (m,)."""

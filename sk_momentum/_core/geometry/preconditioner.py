@@ -1,12 +1,13 @@
-"""The geometries in which a step is taken: identity and diagonal; `_full` has the third.
+"""The geometries in which a step is taken: identity and diagonal; `full` has the third.
 
-A geometry P maps a gradient to the direction P^-1 g.  With H the bound of `_curvature` in centred
+A geometry P maps a gradient to the direction P^-1 g.  With H the bound of `curvature` in centred
 coordinates, centring stays implicit: for a gradient (g_w, g_b) in raw coordinates
 
     u_w = P_w^-1 (g_w - xbar g_b),        u_b = g_b / c - xbar . u_w.
 
 Without an intercept nothing is centred: xbar = 0.  In the diagonal and the full
-geometry F has smoothness at most 1, so that a learning rate of 1 is the classical 1/L.
+geometry F has smoothness at most 1, so that a learning rate of 1 is the classical 1/L.  Metrics
+for rules that find the step themselves (`ColumnScales`, `proximal`) promise none.
 """
 
 from functools import cached_property
@@ -34,15 +35,15 @@ class Geometry:
     starts_at_null : bool
         Whether a descent starts at the null model (w = 0, best intercept) or at zero.
     smoothness : ndarray of shape (m,)
-        L in this geometry: the Hessian of F is at most L P.
+        L in this geometry: the Hessian of F is at most L P.  Only where `knows_smoothness`.
     """
 
     # Only the full geometry can follow the curvature, at a cost.
     can_reweight = False
     # Whether the gradient of where `reweight` is asked for has brought what it needs.
     hessians_are_free = False
-    # Whether `smoothness` is a bound, or the rule finds the step itself.
-    knows_smoothness = True
+    # Whether there is a `smoothness`; else the rule has to find the step itself.
+    knows_smoothness = False
     # Whether norm^2 / 2 is F - F* near the optimum.
     measures_gap = False
     # Whether steps set coefficients to 0 by a model of the curvature.
@@ -91,6 +92,7 @@ class Identity(Geometry):
 
     name = None
     starts_at_null = False
+    knows_smoothness = True
 
     @cached_property
     def _raw_smoothness(self):
@@ -170,7 +172,7 @@ class Identity(Geometry):
 
 
 class Centered(Geometry):
-    """What the diagonal and the full geometry share: centred coordinates, smoothness 1."""
+    """What the diagonal and the full geometry share: centred coordinates."""
 
     starts_at_null = True
 
@@ -178,11 +180,6 @@ class Centered(Geometry):
         super().__init__(objective)
         self.d = objective.n_features
         self.center, self.variances = center, variances
-
-    @property
-    def smoothness(self):
-        """At most 1 by construction."""
-        return np.ones(len(self.objective.penalty.l2))
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
@@ -266,26 +263,38 @@ def check_scales(P, dtype):
         )
 
 
-class DiagonalOfBound(Centered):
-    """P = diag(H): every column in units of its own curvature.
+class DiagonalMetric(Centered):
+    """P = diag(P_j): every column in units of its own.
 
     Parameters
     ----------
     objective : Objective
     center, variances : ndarray of shape (n_features,)
+
+    Attributes
+    ----------
+    P : ndarray of shape (m, n_features)
+        0 stands for its own inverse.
     """
 
-    knows_smoothness = False
-
-    def __init__(self, objective, center, variances):
-        super().__init__(objective, center, variances)
-        self.place(self.bound.c * variances + self.l2[:, None])
-
     def place(self, P):
-        """P = diag(P_j), of shape (m, d); 0 stands for its own inverse."""
+        """P = diag(P_j), of shape (m, d)."""
         self.P = P
         with np.errstate(over="ignore"):
             self.inverse = inverse_or_zero(P)[:, None]
+
+    def place_seen(self, P):
+        """As `place`; what no row tells from the intercept starts and stays at 0.
+
+        Whatever rounding says.
+        """
+        self.place(np.where(self.variances > 0, P, 0.0))
+        check_scales(self.P, self.objective.rows.dtype)
+
+    @property
+    def diagonal_of_bound(self):
+        """D = diag(H), of shape (m, d)."""
+        return self.bound.c * self.variances + self.l2[:, None]
 
     def diagonal_of_inverse(self):
         """diag(P^-1), of shape (m, d)."""
@@ -332,7 +341,15 @@ class DiagonalOfBound(Centered):
         self.P, self.inverse = self.P[kept], self.inverse[kept]
 
 
-class Diagonal(DiagonalOfBound):
+class DiagonalOfBound(DiagonalMetric):
+    """P = D = diag(H): every column in units of its own curvature."""
+
+    def __init__(self, objective, center, variances):
+        super().__init__(objective, center, variances)
+        self.place(self.diagonal_of_bound)
+
+
+class Diagonal(DiagonalMetric):
     """P = lambda D, with D = diag(H), lambda the largest eigenvalue of D^-1/2 H D^-1/2.
 
     lambda is found at l2 = 0; for l2 > 0 it is at most
@@ -344,9 +361,12 @@ class Diagonal(DiagonalOfBound):
 
     def __init__(self, objective):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
-        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
-        self.place(np.where(self.variances > 0, self.factor * self.P, 0.0))
-        check_scales(self.P, objective.rows.dtype)
+        self.place_seen(self.factor * self.diagonal_of_bound)
+
+    @property
+    def smoothness(self):
+        """At most 1 by construction."""
+        return np.ones(len(self.objective.penalty.l2))
 
     @property
     def factor(self):
@@ -357,21 +377,21 @@ class Diagonal(DiagonalOfBound):
         return np.divide(scaled, top, out=np.ones_like(top), where=top > 0)
 
 
-class ColumnScales(Diagonal):
-    """P = D: the diagonal geometry without lambda, which takes some thirty products with X.
+class ColumnScales(DiagonalMetric):
+    """P = D, without lambda, which takes some thirty products with X.
 
-    For rules that find the step themselves, or step on a part of the columns only.
+    For rules that find the step themselves, or step on a few of the columns only.
 
     Columns that share a scale keep it: with fewer rows than columns the optimum of a penalised
     model is a combination of the rows, and so is every iterate while P is a multiple of I.
     2,000 x 5,000 standard normal columns, whose variances differ by a tenth: 39 epochs, not 66.
     """
 
-    factor = 1.0
-    knows_smoothness = False
+    name = "diagonal"
 
     def __init__(self, objective):
-        super().__init__(objective)
+        super().__init__(objective, objective.moments.center, objective.moments.variances)
+        self.place_seen(self.diagonal_of_bound)
         V = self.bound.c * self.variances
         seen = V > 0
         alike = V.max(initial=0.0) <= ONE_SCALE * V[seen].min(initial=np.inf)

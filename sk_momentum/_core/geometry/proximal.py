@@ -17,7 +17,7 @@ import numpy as np
 from .active_set import minimise
 from .curvature import CURVATURE_FLOOR
 from .full import COUPLED_PARAMETERS
-from .preconditioner import DiagonalOfBound, check_scales
+from .preconditioner import DiagonalMetric
 
 # The share of the model's subgradient that is left.  Epochs to 1e-9 of breast_cancer, wine and
 # digits, unscaled, with 0.1, 0.01 and 1e-6: 8, 8, 10 / 8, 8, 10 / 8, 8, 9, and each costs more.
@@ -29,7 +29,7 @@ SAMPLE_ROWS = 200
 MISSED = 0.1
 
 
-class Proximal(DiagonalOfBound):
+class Proximal(DiagonalMetric):
     """P = H, the Hessian at the point or its bound, with an L1 part beside it.
 
     Gradients are measured coefficient by coefficient, as the L1 part acts: by their least-norm
@@ -41,9 +41,7 @@ class Proximal(DiagonalOfBound):
 
     def __init__(self, objective):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
-        # What no row tells from the intercept starts and stays at 0, whatever rounding says.
-        self.place(np.where(self.variances > 0, self.P, 0.0))
-        check_scales(self.P, objective.rows.dtype)
+        self.place_seen(self.diagonal_of_bound)
         self._shared = {}
         if self.couples:
             objective.rows.bring_hessians(self.center, objective.n_parameters)

@@ -28,7 +28,7 @@ class OrthantSearch(L1Search):
 
     Parameters
     ----------
-    geometry : DiagonalOfBound
+    geometry : DiagonalMetric
     """
 
     name = RuleName.WORKING_SET
