@@ -16,10 +16,11 @@ from sk_momentum._core.knobs import (
     Full,
     Identity,
     Proximal,
-    choose_preconditioner,
     inverse_smoothness,
     make_geometry,
     make_rule,
+    preconditioner_of,
+    streamed_preconditioner_of,
 )
 from sk_momentum._core.quadratic import QuadraticObjective
 from sk_momentum._core.rows.design import GRAM_EPOCHS
@@ -119,17 +120,37 @@ def test_which_rule_and_which_geometry():
     proximal = make_geometry("full", small[0.5], both_auto=True)
     assert type(proximal) is Proximal
     assert type(knobs(proximal, "auto", "auto")[0]) is ProximalSearch
-    for both_auto in (True, False):
-        chosen = {
-            (l1, batches): choose_preconditioner(each, full_batch=batches, both_auto=both_auto)
-            for l1, each in small.items()
-            for batches in (True, False)
-        }
-        full = {(0.0, True), (0.5, True)} if both_auto else {(0.0, True)}
-        assert {key for key, name in chosen.items() if name == "full"} == full
-        for objective in wide.values():
-            name = choose_preconditioner(objective, full_batch=True, both_auto=both_auto)
-            assert name == "diagonal"
+
+
+def test_what_auto_means_of_the_geometry():
+    """By the two knobs, the L1 part, the batches, and whether a Gram matrix pays."""
+    small = {l1: make(LOSSES[0], alphas=(0.3,), l1_ratio=l1) for l1 in (0.0, 0.5)}
+    wide = make(LOSSES[0], n=20, d=30 * GRAM_EPOCHS + 1, alphas=(0.3,))
+
+    def name(objective, preconditioner="auto", rate="auto", momentum="auto", full_batch=True):
+        return preconditioner_of(
+            preconditioner,
+            objective,
+            learning_rate=rate,
+            momentum=momentum,
+            full_batch=full_batch,
+        )
+
+    for momentum in ("auto", 0.5):
+        for l1, objective in small.items():
+            full = l1 == 0 or momentum == "auto"
+            assert name(objective, momentum=momentum) == ("full" if full else "diagonal")
+            assert name(objective, momentum=momentum, full_batch=False) == "diagonal"
+        assert name(wide, momentum=momentum) == "diagonal"
+        # Numbers mean raw coordinates; and a geometry that is asked for is the one that is taken.
+        assert name(small[0.0], rate=0.1, momentum=momentum) is None
+        for asked in (None, "diagonal", "full"):
+            for rate in ("auto", 0.1):
+                assert name(wide, asked, rate=rate, momentum=momentum) == asked
+    for rate, auto in (("auto", "diagonal"), (0.1, None)):
+        assert streamed_preconditioner_of("auto", learning_rate=rate) == auto
+        assert streamed_preconditioner_of("diagonal", learning_rate=rate) == "diagonal"
+        assert streamed_preconditioner_of(None, learning_rate=rate) is None
 
 
 def test_a_sample_guides_plane_search_where_rows_are_many():

@@ -21,15 +21,25 @@ MINIBATCH_MOMENTUM = 0.9
 SAMPLE_ROWS = 200
 
 
-def choose_preconditioner(objective, *, full_batch, both_auto):
-    """What preconditioner="auto" means where the learning rate is "auto" too.
+def preconditioner_of(preconditioner, objective, *, learning_rate, momentum, full_batch):
+    """The name of the geometry of a fit: what "auto" means for these knobs on these rows.
 
     With an L1 part only the search for both knobs has a use for the full geometry.
     """
-    searchable = both_auto or not objective.penalty.has_l1
+    if preconditioner != "auto":
+        return preconditioner
+    if learning_rate != "auto":
+        return None
+    searchable = momentum == "auto" or not objective.penalty.has_l1
     if full_batch and objective.rows.gram_pays and searchable:
         return "full"
     return "diagonal"
+
+
+def streamed_preconditioner_of(preconditioner, *, learning_rate):
+    """The name of the geometry of partial_fit, which no Gram matrix pays for."""
+    numeric = preconditioner == "auto" and learning_rate != "auto"
+    return None if preconditioner is None or numeric else "diagonal"
 
 
 def make_geometry(name, objective, *, both_auto):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._core.history import Plan
-from .._core.knobs import choose_preconditioner, make_geometry, make_rule
+from .._core.knobs import make_geometry, make_rule, preconditioner_of
 from .._core.penalties import ElasticNet
 from .._core.quadratic import make_objective
 from .parameters import check_together
@@ -102,11 +102,14 @@ def problem_of(candidates, rows, loss, moments=None):
     minibatch = batch_of(settings, n_rows) is not None
     searches = settings.both_auto and not minibatch
     check_together(settings, minibatch=minibatch)
-    geometry = make_geometry(
-        preconditioner_of(settings, objective, full_batch=not minibatch),
+    preconditioner = preconditioner_of(
+        settings.preconditioner,
         objective,
-        both_auto=searches,
+        learning_rate=settings.learning_rate,
+        momentum=settings.momentum,
+        full_batch=not minibatch,
     )
+    geometry = make_geometry(preconditioner, objective, both_auto=searches)
     batch_size = batch_of(settings, n_rows) or n_rows
     rule, learning_rate = make_rule(
         geometry,
@@ -136,21 +139,6 @@ def batch_of(settings, n_rows):
     if settings.batch_size is None or settings.batch_size >= n_rows:
         return None
     return int(settings.batch_size)
-
-
-def preconditioner_of(settings, objective, *, full_batch):
-    """The name of the geometry of a fit."""
-    if settings.preconditioner != "auto":
-        return settings.preconditioner
-    if settings.learning_rate != "auto":
-        return None
-    return choose_preconditioner(objective, full_batch=full_batch, both_auto=settings.both_auto)
-
-
-def streamed_preconditioner_of(settings):
-    """The name of the geometry of partial_fit."""
-    numeric = settings.preconditioner == "auto" and settings.learning_rate != "auto"
-    return None if settings.preconditioner is None or numeric else "diagonal"
 
 
 def plan_of(settings, n_rows, *, gradient_norms=True):

@@ -13,10 +13,11 @@ from scipy import sparse
 from ..._callbacks import Printer
 from ..._core.descent import descend
 from ..._core.history import Status
+from ..._core.knobs import streamed_preconditioner_of
 from ..._core.rows.origin import Origin
 from ..._core.rules.momentum import Guarded
 from ..._core.threads import one_blas_thread
-from ..problem import batch_of, objective_of, plan_of, streamed_preconditioner_of
+from ..problem import batch_of, objective_of, plan_of
 from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
 from .moments import StreamRecord
@@ -133,7 +134,9 @@ class StreamCall:
         self.before = (carried and carried.stream) or StreamRecord.empty(self.n_features)
         self.geometry = streamed_geometry(
             self.objective,
-            streamed_preconditioner_of(settings),
+            streamed_preconditioner_of(
+                settings.preconditioner, learning_rate=settings.learning_rate
+            ),
             weights=rows.weights,
             batch_size=self.batch_size,
             before=self.before.of(columns),
