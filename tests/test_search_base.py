@@ -2,6 +2,7 @@
 
 import ast
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import ParameterSampler, RandomizedSearchCV
 
 import sk_momentum
-from sk_momentum import MomentumGridSearchCV
+from sk_momentum import (
+    LossHistoryDisplay,
+    MomentumGridSearchCV,
+    SearchHeatmapDisplay,
+    diagnose,
+)
 from sk_momentum._compat import BaseSearchCV
 from sk_momentum._search.base import BaseMomentumSearch
 
@@ -45,6 +51,36 @@ def test_another_search_is_told_by_its_candidates(loss):
     assert len(ours.loss_histories_) == ours.n_splits_
     again = pickle.loads(pickle.dumps(ours))
     np.testing.assert_array_equal(again.predict(X), ours.predict(X))
+
+
+def fitted_to_two_epochs():
+    X, y = problem("squared")
+    search = Drawn(plain("squared", tol=1e-9, max_iter=2), DRAWN, n_iter=6, cv=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return search.fit(X, y)
+
+
+def test_another_search_is_diagnosed():
+    """What comes from no grid has no edge; values that are drawn are not ours to set."""
+    search = fitted_to_two_epochs()
+    found, own = diagnose(search), diagnose(search.best_estimator_)
+    assert (found.candidates, found.diverged, found.unfinished) == (6, 0, 6)
+    assert found.edges == ()
+    assert (found.verdict, found.advice) == (own.verdict, own.advice)
+    assert set(own.params) & set(DRAWN)
+    free = {f"estimator__{name}": own.params[name] for name in set(own.params) - set(DRAWN)}
+    assert found.params == free
+    assert free
+    search.set_params(**free)
+
+
+def test_another_search_is_pictured():
+    pytest.importorskip("matplotlib")
+    search = fitted_to_two_epochs()
+    rates = np.unique([p["learning_rate"] for p in search.cv_results_["params"]])
+    np.testing.assert_array_equal(SearchHeatmapDisplay.from_search(search).learning_rate, rates)
+    assert len(LossHistoryDisplay.from_search(search).lines_) == 6
 
 
 def test_messages_name_the_search():

@@ -18,14 +18,14 @@ def of_search(search, best):
 
     Parameters
     ----------
-    search : MomentumGridSearchCV
+    search : BaseMomentumSearch
         Fitted.
     best : Diagnosis
         Of `best_estimator_`.
     """
     results = search.cv_results_
     ends = np.array([results[f"split{i}_status"] for i in range(search.n_splits_)], dtype=object)
-    edges = extensions(search, best.stable_limit)
+    edges = {} if search._grid is None else extensions(search, best.stable_limit)
     # What the best estimator is to change is no edge.
     beyond = {name: value for name, value in edges.items() if name not in best.params}
     params, alone = grid_to_try(search, best, beyond)
@@ -58,7 +58,8 @@ def grid_to_try(search, best, beyond):
     """The search's parameters: values of searched ones join the grid, others are set.
 
     Where a knob is better left on "auto", it is no longer searched: what is left needs a fraction
-    of the fits.  Where nothing is left, numbers are what the search is about.
+    of the fits.  Where nothing is left, numbers are what the search is about.  Of candidates that
+    come from no grid, values of searched ones are the user's to draw.
 
     Returns
     -------
@@ -66,7 +67,10 @@ def grid_to_try(search, best, beyond):
     alone : list of str
         What is left to search, where knobs are not any more.
     """
-    grid, others, alone, params = search.param_grid, {}, [], best.params
+    grid, others, alone, params = search._grid, {}, [], best.params
+    if grid is None:
+        free = {name: value for name, value in params.items() if name not in search.best_params_}
+        return {f"estimator__{name}": value for name, value in free.items()}, alone
     settled = [n for n, value in params.items() if is_knob(n) and value == "auto"]
     searched = [n for n in search.best_params_ if n in settled]
     if searched and len(searched) < len(search.best_params_):
@@ -81,7 +85,7 @@ def grid_to_try(search, best, beyond):
             others[f"estimator__{name}"] = value
     for name, value in beyond.items():
         grid = extended(grid, search, name, value)
-    return (others if grid is search.param_grid else {"param_grid": grid, **others}), alone
+    return (others if grid is search._grid else {"param_grid": grid, **others}), alone
 
 
 def in_numbers(search, best):
@@ -137,7 +141,7 @@ def extensions(search, limit):
 def own_grid(search):
     """The candidates that differ from the best one in the values of its own parameters."""
     names = set(search.best_params_)
-    return [p for p in ParameterGrid(search.param_grid) if set(p) == names]
+    return [p for p in ParameterGrid(search._grid) if set(p) == names]
 
 
 def matters(search, name, values):

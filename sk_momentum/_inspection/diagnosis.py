@@ -21,7 +21,7 @@ from .._core.rules.momentum import FixedMomentum, stable_limit
 from .._estimators.record import record_of
 from .._estimators.streams.verdict import of_stream
 from .._estimators.training import prepare, prepare_again
-from .._search.grid import MomentumGridSearchCV
+from .._search.base import BaseMomentumSearch
 from .._search.groups import is_auto
 from .._search.pipelines import last_step, training_rows
 
@@ -316,7 +316,7 @@ def diagnose(
     >>> diagnose(model).verdict
     'converged'
     """
-    if isinstance(estimator, MomentumGridSearchCV):
+    if isinstance(estimator, BaseMomentumSearch):
         check_is_fitted(estimator, "cv_results_")
         if not hasattr(estimator, "best_estimator_"):
             raise NotFittedError(

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_matplotlib_support
-from .._search.grid import MomentumGridSearchCV
+from .._search.base import BaseMomentumSearch
 
 # Values that span more decades than this are drawn on a logarithmic scale.
 LOG_DECADES = 1.5
@@ -59,7 +59,7 @@ def check_option(name, value, allowed):
 
 def check_search(search):
     """Raise unless it is a fitted search of this package."""
-    if not isinstance(search, MomentumGridSearchCV):
+    if not isinstance(search, BaseMomentumSearch):
         raise TypeError(
             f"from_search draws a fitted MomentumGridSearchCV, but got {search!r}; the losses of "
             "an estimator are drawn by LossHistoryDisplay.from_estimator."

@@ -1,6 +1,7 @@
 """What every search does: train candidates together, score them, fit the best one on all rows.
 
-Where the candidates come from is the one question that it leaves open: `_candidates`.
+Where the candidates come from is the one question that it leaves open: `_candidates`, and whether
+that is a grid, which advice may extend: `_grid`.
 """
 
 import time
@@ -40,6 +41,9 @@ from .pipelines import Handed, fit_and_note, only_transforms
 
 class BaseMomentumSearch(PackageMixin, BaseSearchCV):
     """A search whose candidates descend together where they differ in the two knobs or alpha."""
+
+    # The grid that all candidates come from, a dict or a list of dicts, where there is one.
+    _grid = None
 
     @abstractmethod
     def _candidates(self):

@@ -87,5 +87,9 @@ class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
     ('max_iter', 21)
     """
 
+    @property
+    def _grid(self):
+        return self.param_grid
+
     def _candidates(self):
         return list(ParameterGrid(self.param_grid))
