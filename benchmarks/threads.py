@@ -1,7 +1,7 @@
 """A fit on a busy machine: time alone, and beside two processes that never sleep.
 
 ``python benchmarks/threads.py`` fits in processes of their own, quiet and beside two busy
-processes: with threads over pieces of the rows, with rows of one piece and the threads of BLAS,
+processes: with threads over chunks of the rows, with rows of one chunk and the threads of BLAS,
 and with OPENBLAS_NUM_THREADS=1; it prints the median of several repetitions of each.  Goals: busy
 at most 4 times quiet and no longer than on one BLAS thread, quiet no longer than on those of BLAS.
 The flights need the ``examples`` extra.
@@ -25,9 +25,9 @@ from sk_momentum._core.rows import threaded
 
 BUSY = 2
 REPEATS = 5
-# Environment, and whether rows have pieces.
+# Environment, and whether rows have chunks.
 SETTINGS = {
-    "pieces": ({}, True),
+    "chunks": ({}, True),
     "BLAS's threads": ({}, False),
     "one BLAS thread": ({"OPENBLAS_NUM_THREADS": "1"}, True),
 }
@@ -103,10 +103,10 @@ def spin():
         a = np.sqrt(a * a + 1)
 
 
-def measure(name, environment, in_pieces):
+def measure(name, environment, in_chunks):
     """The median of the seconds in a new process."""
     command = [sys.executable, __file__, "--work", name]
-    command += [] if in_pieces else ["--whole"]
+    command += [] if in_chunks else ["--whole"]
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=True
     )
@@ -118,7 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", choices=WORK)
     parser.add_argument(
-        "--whole", action="store_true", help="rows of one piece, whatever their size"
+        "--whole", action="store_true", help="rows of one chunk, whatever their size"
     )
     parser.add_argument("--only", nargs="*", choices=WORK, default=list(WORK))
     options = parser.parse_args()

@@ -81,30 +81,30 @@ def test_a_constant_column_has_no_variance(container, centered):
         assert (moments.variances[:2] > 0).all()
 
 
-def test_moments_of_parts_are_those_of_the_whole(container, centered):
+def test_moments_of_chunks_are_those_of_the_whole(container, centered):
     """Parts of unequal size, weight and place, in a design of their own each."""
     X, s = table(N, D), weights(N, total=1.0)
     X[40:] += 7.0
-    parts = [
+    chunks = [
         make_design(container(X[rows])).moments(s[rows])
         for rows in (slice(0, 40), slice(40, 45), slice(45, N))
     ]
-    merged = MergedMoments(rows_of(make_design(container(X)), s), centered=centered, parts=parts)
+    merged = MergedMoments(rows_of(make_design(container(X)), s), centered=centered, chunks=chunks)
     center, gram = plain_moments(X, s, centered)
     np.testing.assert_allclose(merged.center, center, rtol=1e-11)
     np.testing.assert_allclose(merged.gram, gram, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(merged.variances, np.diag(gram), rtol=1e-10)
 
 
-def test_parts_may_have_weights_of_any_sum(container):
+def test_chunks_may_have_weights_of_any_sum(container):
     X, s = table(N, D), weights(N)
     whole = plain_moments(X, s, True)
     for factor in (1.0, 1e-3, 250.0):
-        parts = [
+        chunks = [
             make_design(container(X[rows])).moments(factor * s[rows])
             for rows in (slice(0, 50), slice(50, N))
         ]
-        merged = MergedMoments(rows_of(make_design(container(X)), s), centered=True, parts=parts)
+        merged = MergedMoments(rows_of(make_design(container(X)), s), centered=True, chunks=chunks)
         np.testing.assert_allclose(merged.center, whole[0], rtol=1e-11)
         np.testing.assert_allclose(merged.gram, whole[1], rtol=1e-10, atol=1e-12)
 

@@ -8,7 +8,7 @@ from sk_momentum._core.rows import threaded, vectors
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.origin import Origin
-from sk_momentum._core.rows.partition import Part, Reader
+from sk_momentum._core.rows.partition import Partition, Reader
 from sk_momentum._core.rows.targets import Targets
 from sk_momentum._core.threads import pool
 
@@ -38,7 +38,7 @@ def on_dask(loss, container="dense", dtype=np.float64):
     from sk_momentum._core.rows.dask import DaskRows
 
     X, Y, s, origin = parts_of(loss, dtype)
-    blocks, parts = [], []
+    blocks, partitions = [], []
     for number, cut in enumerate(CUTS):
         rows, kept = X[cut], None
         if number == 1:
@@ -47,12 +47,12 @@ def on_dask(loss, container="dense", dtype=np.float64):
         own = Targets(Y[:, cut] - origin.targets[:, None], s[cut], loss(), dtype)
         halves = [CONTAINERS[container](each) for each in (rows[:, :1], rows[:, 1:])]
         blocks.append([dask.delayed(each, traverse=False) for each in halves])
-        part = Part(own, Reader(np.dtype(dtype), origin.rows, kept), origin)
-        parts.append(dask.delayed(part, traverse=False))
+        partition = Partition(own, Reader(np.dtype(dtype), origin.rows, kept), origin)
+        partitions.append(dask.delayed(partition, traverse=False))
     with dask.config.set(scheduler="synchronous"):
         yield DaskRows(
             blocks,
-            parts,
+            partitions,
             loss=loss(),
             n_rows=N,
             n_features=D,
@@ -65,13 +65,13 @@ def on_dask(loss, container="dense", dtype=np.float64):
 
 
 def on_threads(loss, container="dense", dtype=np.float64):
-    """Pieces of a few rows, on more threads than there are pieces at a time."""
+    """Chunks of a few rows, on more threads than there are chunks at a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threaded, "SEVERAL", 90)
-        patch.setattr(threaded, "PIECE", 90)
+        patch.setattr(threaded, "CHUNK", 90)
         patch.setattr(pool, "n_threads", lambda: 3)
         rows = in_memory(loss, container, dtype, kind=threaded.ThreadedRows)
-        assert len(rows.pieces) >= 4
+        assert len(rows.chunks) >= 4
         yield rows
 
 

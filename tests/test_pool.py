@@ -94,8 +94,8 @@ def test_one_blas_thread_in_each_and_as_before_afterwards(n_threads):
     assert set(blas_threads()) == {2}
 
 
-def test_one_piece_is_left_to_blas():
-    assert several(4).reduce(lambda piece: blas_threads(), [0], None) == blas_threads()
+def test_one_chunk_is_left_to_blas():
+    assert several(4).reduce(lambda chunk: blas_threads(), [0], None) == blas_threads()
     assert set(blas_threads()) == {2}
 
 
@@ -107,10 +107,10 @@ def test_an_error_is_the_callers(n_threads, bad):
     def of(i):
         time.sleep(1e-3)
         if i == bad:
-            raise ArithmeticError("of one piece")
+            raise ArithmeticError("of one chunk")
         return [i]
 
-    with pytest.raises(ArithmeticError, match="of one piece"):
+    with pytest.raises(ArithmeticError, match="of one chunk"):
         several(n_threads).reduce(of, range(20), joined)
     assert set(blas_threads()) == {2}
 
@@ -203,9 +203,9 @@ def test_as_many_threads_as_results_leave_room_for():
     design, seen = make_design(X), []
 
     class Noting:
-        def reduce(self, function, pieces, add, at_most):
+        def reduce(self, function, chunks, add, at_most):
             seen.append(at_most)
-            return several(2).reduce(function, pieces, add, at_most)
+            return several(2).reduce(function, chunks, add, at_most)
 
     with mock.patch.object(threaded, "pool", Noting()):
         rows = in_memory(BinaryLogLoss, kind=ThreadedRows)
@@ -257,19 +257,19 @@ def test_the_number_of_threads_outside():
 
 
 @pytest.mark.parametrize(("n_rows", "row_elements"), [(10**6, 7), (100, 10**5), (3, 10**7)])
-def test_pieces_cover_the_rows(n_rows, row_elements):
+def test_chunks_cover_the_rows(n_rows, row_elements):
     """In order, each once, none of them empty; a multiple of four where there are rows for it."""
-    pieces = cuts(n_rows, row_elements)
-    assert np.concatenate([np.arange(n_rows)[each] for each in pieces]).tolist() == list(
+    chunks = cuts(n_rows, row_elements)
+    assert np.concatenate([np.arange(n_rows)[each] for each in chunks]).tolist() == list(
         range(n_rows)
     )
-    assert all(each.stop > each.start for each in pieces)
-    assert len(pieces) % 4 == 0 or len(pieces) == n_rows
+    assert all(each.stop > each.start for each in chunks)
+    assert len(chunks) % 4 == 0 or len(chunks) == n_rows
     assert cuts(100, 100) == [slice(0, 100)]
 
 
 def large_problem(loss, dtype=np.float64, container=np.asarray):
-    """More than one piece; one column far from 0, unless they are sparse."""
+    """More than one chunk; one column far from 0, unless they are sparse."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((45_000, 30)) * np.geomspace(0.1, 10, 30)
     X[:, 0] += 20240101.0 if container is np.asarray else 0.0
@@ -299,8 +299,8 @@ def test_the_same_bits_on_any_number_of_threads(monkeypatch, loss, setting, kind
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_table_of_pieces_is_fitted_as_others(monkeypatch, dtype):
-    """Beside scikit-learn, and beside the same table in one piece."""
+def test_a_table_of_chunks_is_fitted_as_others(monkeypatch, dtype):
+    """Beside scikit-learn, and beside the same table in one chunk."""
     X, y = large_problem("squared", dtype)
     alone = MomentumLinearRegressor(alpha=0.0).fit(X, y)
     expected = LinearRegression().fit(X.astype(np.float64), y)
@@ -325,9 +325,9 @@ def test_moments_of_some_rows(every):
 
 @pytest.mark.parametrize("loss", [HalfSquaredError, BinaryLogLoss, MultinomialLogLoss])
 def test_sums_are_float64_whatever_the_rows_are(monkeypatch, loss):
-    """In pieces of less than a block of vectors, and in one."""
+    """In chunks of less than a block of vectors, and in one."""
     monkeypatch.setattr(threaded, "SEVERAL", 90)
-    monkeypatch.setattr(threaded, "PIECE", 90)
+    monkeypatch.setattr(threaded, "CHUNK", 90)
     for kind in (ThreadedRows, MemoryRows):
         rows = in_memory(loss, dtype=np.float32, kind=kind)
         theta = np.full((1, rows.n_outputs, 5), 0.1)
@@ -340,7 +340,7 @@ def test_sums_are_float64_whatever_the_rows_are(monkeypatch, loss):
 
 
 def test_which_rows_have_threads(monkeypatch):
-    """Those of more than one piece; the shape decides."""
+    """Those of more than one chunk; the shape decides."""
     made = []
 
     class Noted(ThreadedRows):

@@ -65,7 +65,7 @@ class Halves(Rows):
     """Two homes of rows as one: sums of both, vectors side by side as pairs."""
 
     def __init__(self, first, second):
-        self.parts = first, second
+        self.halves = first, second
         for name in ("loss", "n_features", "n_outputs", "dtype", "origin"):
             setattr(self, name, getattr(first, name))
         self.n_rows = first.n_rows + second.n_rows
@@ -76,10 +76,10 @@ class Halves(Rows):
 
     @property
     def least_weight(self):
-        return min(part.least_weight for part in self.parts)
+        return min(half.least_weight for half in self.halves)
 
     def both(self, name, *arguments):
-        return [getattr(part, name)(*arguments) for part in self.parts]
+        return [getattr(half, name)(*arguments) for half in self.halves]
 
     def mean_loss(self, theta):
         return sum(self.both("mean_loss", theta))
@@ -92,26 +92,26 @@ class Halves(Rows):
         return self.both("margins", theta)
 
     def local(self, margins):
-        first, second = (part.local(z) for part, z in zip(self.parts, margins))
+        first, second = (half.local(z) for half, z in zip(self.halves, margins))
         return Expansion(first.value + second.value, (first.R, second.R), (first.W, second.W))
 
     def of(self, local):
         return [Expansion(local.value, R, W) for R, W in zip(local.R, local.W)]
 
     def gradient(self, local, n_parameters):
-        pairs = zip(self.parts, self.of(local))
-        return sum(part.gradient(own, n_parameters) for part, own in pairs)
+        pairs = zip(self.halves, self.of(local))
+        return sum(half.gradient(own, n_parameters) for half, own in pairs)
 
     def along(self, local, steps):
-        found = [p.along(own, d) for p, own, d in zip(self.parts, self.of(local), steps)]
+        found = [p.along(own, d) for p, own, d in zip(self.halves, self.of(local), steps)]
         return tuple(sum(each) for each in zip(*found))
 
     def curvature_along(self, steps):
-        return sum(part.curvature_along(d) for part, d in zip(self.parts, steps))
+        return sum(half.curvature_along(d) for half, d in zip(self.halves, steps))
 
     def hessian(self, local, candidate, center, p, every=1):
-        pairs = zip(self.parts, self.of(local))
-        return sum(part.hessian(own, candidate, center, p) for part, own in pairs)
+        pairs = zip(self.halves, self.of(local))
+        return sum(half.hessian(own, candidate, center, p) for half, own in pairs)
 
     def best_constant(self):
         return self.loss.constant_of(sum(self.both("totals")), 1 / self.n_rows)
@@ -121,11 +121,11 @@ class Halves(Rows):
         return np.minimum(*least), np.maximum(*most)
 
     def stack(self, vectors):
-        return [part.stack(list(each)) for part, each in zip(self.parts, zip(*vectors))]
+        return [half.stack(list(each)) for half, each in zip(self.halves, zip(*vectors))]
 
     def combine(self, amounts, steps, start=None):
         starts = start or (None, None)
-        return [p.combine(amounts, d, z) for p, d, z in zip(self.parts, steps, starts)]
+        return [p.combine(amounts, d, z) for p, d, z in zip(self.halves, steps, starts)]
 
     def restrict(self, vectors, kept):
         return [each[kept] for each in vectors]
@@ -135,10 +135,10 @@ class Halves(Rows):
         return mean, np.diag(gram)
 
     def moments(self, every=1):
-        parts = self.both("moments")
-        weight = sum(w for w, _, _ in parts)
-        mean = sum(w * m for w, m, _ in parts) / weight
-        return weight, mean, sum(G + w * np.outer(m - mean, m - mean) for w, m, G in parts)
+        moments = self.both("moments")
+        weight = sum(w for w, _, _ in moments)
+        mean = sum(w * m for w, m, _ in moments) / weight
+        return weight, mean, sum(G + w * np.outer(m - mean, m - mean) for w, m, G in moments)
 
     def cross(self, center, centered):
         mean = sum(self.both("weighted_sum")) * centered
@@ -236,12 +236,12 @@ def halves_of(rows, cut=40):
     return Halves(
         *(
             MemoryRows(
-                design=make_design(rows.design.X[part]),
-                Y=rows.Y[:, part],
-                s=rows.s[part],
+                design=make_design(rows.design.X[half]),
+                Y=rows.Y[:, half],
+                s=rows.s[half],
                 loss=rows.loss,
             )
-            for part in (slice(0, cut), slice(cut, None))
+            for half in (slice(0, cut), slice(cut, None))
         )
     )
 

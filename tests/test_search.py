@@ -198,7 +198,7 @@ def test_both_knobs_on_auto(loss):
         {"early_stopping": True, "random_state": 0, "validation_fraction": 0.2},
     ],
 )
-def test_squared_error_from_parts_of_a_partition(loss, shift, settings):
+def test_squared_error_from_those_of_folds(loss, shift, settings):
     X, y = problem(loss)
     if not settings.get("fit_intercept", True) and shift:
         pytest.skip("without an intercept nothing is centred")
@@ -207,7 +207,7 @@ def test_squared_error_from_parts_of_a_partition(loss, shift, settings):
     assert_same_search(estimator, {"alpha": [1e-3, 0.1]}, X + shift, y, fit_params, cv=4)
 
 
-def test_columns_of_any_scale_from_parts():
+def test_columns_of_any_scale_from_those_of_folds():
     X, y = raw_table("diabetes")
     X = X * 10.0 ** np.arange(-5, 5) + 10.0 ** np.arange(-3, 7)
     estimator = MomentumLinearRegressor(1.0, 0.5, preconditioner="full", tol=0, max_iter=30)

@@ -20,7 +20,7 @@ DECAYED = 0.5
 # L beside that of columns of variance 1, c (n_features + 1), from which on they are not.
 UNSCALED = 4.0
 # Up to so many columns a Gram matrix pays for any dense rows.
-SMALL = 1000
+NARROW = 1000
 # Epochs in which every fit that follows the advice converges on the tables of scikit-learn:
 # Nesterov's sequence at 1/L took 25 to 716 of them, mini-batches that end by "adaptive" up to 534.
 ENOUGH_EPOCHS = 1000
@@ -179,9 +179,9 @@ class Facts:
         return self.record.loss.is_quadratic and not self.has_l1
 
     @property
-    def small(self):
+    def gram_pays(self):
         """Whether a Gram matrix is sure to pay, so that both knobs on "auto" take few epochs."""
-        return self.record.n_features <= SMALL
+        return self.record.n_features <= NARROW
 
     @property
     def momentum_type(self):

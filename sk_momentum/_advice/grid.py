@@ -109,13 +109,13 @@ def is_knob(name):
 
 
 def without(grid, names):
-    """The grid with some parameters left out of all its parts; parts of the same once."""
+    """The grid with some parameters left out of all its dicts."""
     several = isinstance(grid, list | tuple)
-    parts = [
-        {name: values for name, values in part.items() if name not in names}
-        for part in (grid if several else [grid])
+    grids = [
+        {name: values for name, values in each.items() if name not in names}
+        for each in (grid if several else [grid])
     ]
-    return parts if several else parts[0]
+    return grids if several else grids[0]
 
 
 def extensions(search, limit):
@@ -174,15 +174,15 @@ def next_momentum(best, neighbour):
 def extended(grid, search, name, value):
     """The grid with one more value of the parameter, where it was searched."""
     several = isinstance(grid, list | tuple)
-    parts = list(grid) if several else [grid]
+    grids = list(grid) if several else [grid]
     own = set(search.best_params_)
-    parts = [
-        {**part, name: [*part[name], value]}
-        if set(part) <= own and name in part and value not in list(part[name])
-        else part
-        for part in parts
+    grids = [
+        {**each, name: [*each[name], value]}
+        if set(each) <= own and name in each and value not in list(each[name])
+        else each
+        for each in grids
     ]
-    return parts if several else parts[0]
+    return grids if several else grids[0]
 
 
 # How a grid of the parameter goes on beyond its edge.

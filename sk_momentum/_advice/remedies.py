@@ -72,9 +72,9 @@ def both_auto(facts):
     params = {"batch_size": None} if facts.minibatch else {}
     params |= BOTH_AUTO if facts.settings.preconditioner == "full" else FOR_SCALES
     params = plainly(facts, params)
-    enough = QUICK_QUADRATIC if facts.quadratic and facts.small else QUICK
+    enough = QUICK_QUADRATIC if facts.quadratic and facts.gram_pays else QUICK
     epochs = ENOUGH_SEARCHES
-    if facts.has_l1 and not facts.small:
+    if facts.has_l1 and not facts.gram_pays:
         enough = epochs = l1_epochs(facts)
     if facts.settings.max_iter < enough:
         params["max_iter"] = epochs

@@ -395,5 +395,5 @@ class _Descent:
         self.learning_rate = self.learning_rate[kept]
         if self.mean is not None:
             self.mean.value = self.mean.value[kept]
-        for part in (self.objective, self.geometry, self.rule, self.stopping):
-            part.keep(kept)
+        for each in (self.objective, self.geometry, self.rule, self.stopping):
+            each.keep(kept)

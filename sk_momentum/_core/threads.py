@@ -1,8 +1,8 @@
-"""Threads over pieces of the rows, with one BLAS thread in each; one owner of that limit.
+"""Threads over chunks of the rows, with one BLAS thread in each; one owner of that limit.
 
 A product of a few thousand rows on two BLAS threads waits, every time, for whichever core another
 program has: one sweep of 10,000 x 384 with 100 classes took 17 ms on one BLAS thread and 768 ms on
-two, on a slightly busy machine of two cores.  Two Python threads that each take half of the pieces
+two, on a slightly busy machine of two cores.  Two Python threads that each take half of the chunks
 wait for each other once a sweep.
 """
 
@@ -100,7 +100,7 @@ def _cpus(limit):
 
 
 class Pool:
-    """Threads that share pieces of work with the thread that calls, started when needed."""
+    """Threads that share chunks of work with the thread that calls, started when needed."""
 
     def __init__(self):
         self.forget()
@@ -128,18 +128,18 @@ class Pool:
                 pass
         return futures
 
-    def reduce(self, function, pieces, add, at_most=None):
-        """add(... add(function(pieces[0]), function(pieces[1])) ...), in the order of the pieces.
+    def reduce(self, function, chunks, add, at_most=None):
+        """add(... add(function(chunks[0]), function(chunks[1])) ...), in the order of the chunks.
 
-        The same bits on any number of threads: what each piece gives does not depend on it (one
+        The same bits on any number of threads: what each chunk gives does not depend on it (one
         BLAS thread inside), nor does the order in which results are added.  No thread runs ahead
-        by more pieces than there are threads, so that few results are alive at a time.
+        by more chunks than there are threads, so that few results are alive at a time.
         """
-        if len(pieces) == 1:
-            return function(pieces[0])
-        n_threads = min(self.n_threads(), len(pieces), at_most or len(pieces))
+        if len(chunks) == 1:
+            return function(chunks[0])
+        n_threads = min(self.n_threads(), len(chunks), at_most or len(chunks))
         total = InOrder(add, ahead=n_threads)
-        todo, errors = deque(enumerate(pieces)), np.geterr()
+        todo, errors = deque(enumerate(chunks)), np.geterr()
 
         def work():
             try:
@@ -147,17 +147,17 @@ class Pool:
                 with one_blas_thread(), np.errstate(**errors):
                     while todo and total.error is None:
                         try:
-                            i, piece = todo.popleft()
+                            i, chunk = todo.popleft()
                         except IndexError:
                             return
-                        total.put(i, function(piece))
+                        total.put(i, function(chunk))
             except BaseException as error:
                 total.fail(error)
 
         helpers = self.submit(work, n_threads - 1)
         work()
         wait([each for each in helpers if not each.cancel()])
-        return total.result(len(pieces))
+        return total.result(len(chunks))
 
 
 class InOrder:

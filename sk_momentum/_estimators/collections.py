@@ -15,7 +15,7 @@ from .._compat import check_feature_names, check_n_features
 from .._core.rows.dask import DaskRows
 from .._core.rows.origin import Origin, few_of, middle_of_far
 from .labels import distinct
-from .partitions import Encoder, LabelChecker, NumberChecker, look, part_of
+from .partitions import Encoder, LabelChecker, NumberChecker, look, partition_of
 from .validation import (
     NO_WEIGHTS,
     TRAINING,
@@ -74,14 +74,14 @@ def aligned(X, other, name_X, name):
             )
         if chunks != own:
             other = other.rechunk({0: chunks})
-    parts, mine = partitions_of(other), partitions_of(X)
-    if len(parts) != len(mine):
+    theirs, mine = partitions_of(other), partitions_of(X)
+    if len(theirs) != len(mine):
         raise ValueError(
-            f"{name_X} has {len(mine)} partitions and {name} has {len(parts)}, of unknown "
+            f"{name_X} has {len(mine)} partitions and {name} has {len(theirs)}, of unknown "
             f"lengths; cut them alike, for example with {name}.repartition(...), or let them "
             "know their lengths with compute_chunk_sizes()."
         )
-    return parts
+    return theirs
 
 
 @dataclass
@@ -153,13 +153,13 @@ class CollectionRows:
         encoder = Encoder(
             loss, self.n_outputs, self.classes, self.factors, heaviest, total, self.dtype, origin
         )
-        task = delayed(part_of, pure=False)
+        task = delayed(partition_of, pure=False)
         shared = delayed(self.checker, traverse=False), delayed(encoder, traverse=False)
-        parts = dask.persist(*(task(y, w, *shared) for y, w in zip(self.y, self.weights)))
+        partitions = dask.persist(*(task(y, w, *shared) for y, w in zip(self.y, self.weights)))
         few = np.concatenate([each.few for each in self.found])
         return DaskRows(
             self.blocks,
-            list(parts),
+            list(partitions),
             loss=loss,
             n_rows=self.n_rows,
             n_features=self.n_features,

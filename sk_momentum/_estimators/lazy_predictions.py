@@ -26,13 +26,13 @@ def predicted(model, method, X):
     lengths = known_chunks(X) or (np.nan,) * len(blocks)
     task, shared = delayed(_of_partition, pure=False), delayed(model, traverse=False)
     method = delayed(method, traverse=False)
-    parts = [
+    arrays = [
         da.from_delayed(
             task(method, shared, block, like[:0]), (length, *like.shape[1:]), meta=like[:0]
         )
         for block, length in zip(blocks, lengths)
     ]
-    return da.concatenate(parts, axis=0, allow_unknown_chunksizes=True)
+    return da.concatenate(arrays, axis=0, allow_unknown_chunksizes=True)
 
 
 def _row(X, n_features):
@@ -62,13 +62,13 @@ def total(model, function, X, y, sample_weight):
         weights = aligned(X, sample_weight, "X", "sample_weight")
     task, shared = delayed(_summed, pure=False), delayed(model, traverse=False)
     of_each = delayed(function, traverse=False)
-    parts = dask.compute(
+    terms = dask.compute(
         *(task(of_each, shared, *each) for each in zip(partitions_of(X), targets, weights))
     )
-    parts = [part for part in parts if part is not None]
-    if not parts:
+    terms = [each for each in terms if each is not None]
+    if not terms:
         raise ValueError("Found no rows in X: all of its partitions are empty.")
-    return [sum(column) for column in zip(*parts)]
+    return [sum(column) for column in zip(*terms)]
 
 
 def _summed(function, model, blocks, y, weights):

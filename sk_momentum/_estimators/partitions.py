@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from .._core.rows.origin import Origin, few_of
-from .._core.rows.partition import Part, Reader, table_of
+from .._core.rows.partition import Partition, Reader, table_of
 from .._core.rows.targets import Targets
 from .labels import check_labels, codes_of, distinct
 from .validation import check_target_numbers, refuse_too_large, table_of_numbers, weights_of
@@ -21,11 +21,11 @@ class NumberChecker:
     def table(self, blocks, name):
         """X of a partition, as validation of rows in memory has it."""
         names = getattr(blocks[0], "columns", None)
-        parts = [
+        tables = [
             table_of_numbers(each, input_name=name, estimator=self.name, ensure_all_finite=False)
             for each in blocks
         ]
-        X = table_of(parts, np.result_type(*(part.dtype for part in parts)))
+        X = table_of(tables, np.result_type(*(each.dtype for each in tables)))
         refuse_infinite(X, names, name)
         return X
 
@@ -175,8 +175,8 @@ def _length(block):
     return block.shape[0] if hasattr(block, "shape") else len(block)
 
 
-def part_of(y, weights, checker, encoder):
-    """A partition's `Part`: its targets, its weights, and how its X becomes rows."""
+def partition_of(y, weights, checker, encoder):
+    """A `Partition`: its targets, its weights, and how its X becomes rows."""
     targets = checker.targets(y, "y")
     w = weights_of(weights[0] if weights else None, len(targets), name="sample_weight")
     kept = np.flatnonzero(w)
@@ -189,7 +189,7 @@ def part_of(y, weights, checker, encoder):
     origin = encoder.origin
     if origin.targets.any():
         Y = Y - origin.targets[:, None]
-    return Part(
+    return Partition(
         Targets(Y, s, encoder.loss, encoder.dtype),
         Reader(encoder.dtype, origin.rows, kept),
         origin,

@@ -168,7 +168,7 @@ def from_plain(plain):
         return None
     status, origin = Status(descent["status"]), Origin(**descent["origin"])
     meaning = plain["meaning"]
-    parts = {
+    typed = {
         "descent": DescentState(**{**descent, "status": status, "origin": origin}),
         "kept": Kept(**plain["kept"]),
         "meaning": Meaning(**{**meaning, "rule": RuleName(meaning["rule"])}),
@@ -176,7 +176,7 @@ def from_plain(plain):
         "stream": plain["stream"] and StreamRecord(**plain["stream"]),
         "history": plain["history"] and StreamHistory(**plain["history"]),
     }
-    return FitState(**{**plain, **parts})
+    return FitState(**{**plain, **typed})
 
 
 def values_of(thing):

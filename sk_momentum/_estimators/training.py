@@ -158,8 +158,8 @@ def run(problem, *, plan, last, state, rng, validation, started, observer):
     # beside another process.  Nor do products of d x d matrices with gradients, between sweeps
     # that have threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy
     # processes, 4.6 s with them, 2.5 s without.
-    small = plan.batch_size is not None or problem.objective.rows.has_threads
-    with one_blas_thread() if small else nullcontext():
+    one_is_enough = plan.batch_size is not None or problem.objective.rows.has_threads
+    with one_blas_thread() if one_is_enough else nullcontext():
         outcomes = descend(
             objective=problem.objective,
             geometry=problem.geometry,

@@ -332,6 +332,6 @@ class KnownMoments:
             self.made = objective.moments
             if self.fold_moments is not None and isinstance(objective, QuadraticObjective):
                 self.made = MergedMoments(
-                    objective.rows, centered=objective.fit_intercept, parts=self.fold_moments
+                    objective.rows, centered=objective.fit_intercept, chunks=self.fold_moments
                 )
         return self.made

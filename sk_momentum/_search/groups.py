@@ -44,15 +44,15 @@ class Group:
     knobs: list = field(default_factory=list)
     errors: list = field(default_factory=list)
 
-    def cut(self, pieces):
-        """As many groups of about equal size as there are candidates for, at most ``pieces``."""
-        pieces = min(pieces, len(self.candidates))
+    def cut(self, at_most):
+        """As many groups of about equal size as there are candidates for, at most ``at_most``."""
+        at_most = min(at_most, len(self.candidates))
         return [
             Group(
                 self.model,
-                *(each[i::pieces] for each in (self.candidates, self.knobs, self.errors)),
+                *(each[i::at_most] for each in (self.candidates, self.knobs, self.errors)),
             )
-            for i in range(pieces)
+            for i in range(at_most)
         ]
 
     def estimators(self, model):
@@ -99,7 +99,7 @@ def group_candidates(estimator, candidates, error_score, *, user):
         final = set_knobs(copy(searched_step(model, user=user)[0]), clone(knobs, safe=False))
         # The rule differs between numbers and "auto", and where there is an L1 part.
         kinds = (is_auto(final.learning_rate), is_auto(final.momentum), has_l1(final))
-        earlier = tuple(part for part in key if not part[0].startswith(prefix))
+        earlier = tuple(each for each in key if not each[0].startswith(prefix))
         setting = earlier if prefix else (key, kinds)
         group = settings[setting].setdefault((key, kinds), Group(model))
         group.candidates.append(i)
@@ -114,9 +114,9 @@ def balanced(tasks, n_workers):
     Five splits take two workers three rounds; with the fifth one halved two and a half.
     """
     over = len(tasks) % n_workers
-    pieces = n_workers // over if over else 1
+    at_most = n_workers // over if over else 1
     whole, cut = tasks[: len(tasks) - over], tasks[len(tasks) - over :]
-    return whole + [(split, [part]) for split, (group,) in cut for part in group.cut(pieces)]
+    return whole + [(split, [each]) for split, (group,) in cut for each in group.cut(at_most)]
 
 
 def is_knob(name, prefix):

@@ -23,7 +23,7 @@ from .memory import MemoryRows
 from .moments import merged
 from .origin import Origin
 from .partition import (
-    Part,
+    Partition,
     gradient_and_hessians_of,
     hessian_of,
     restrict_of,
@@ -63,8 +63,8 @@ class DaskRows(SummedRows):
     ----------
     blocks : list of list of Delayed
         The blocks of columns of every partition, as the collection has them.
-    parts : list of Delayed
-        Their `Part`, persisted.
+    partitions : list of Delayed
+        Their `Partition`, persisted.
     loss : loss of `losses`
     n_rows, n_features, n_outputs : int
     dtype : numpy dtype
@@ -83,8 +83,8 @@ class DaskRows(SummedRows):
     # A partition is read as a whole.
     can_sample = False
 
-    def __init__(self, blocks, parts, **facts):
-        self.blocks, self.parts, self.facts = blocks, parts, facts
+    def __init__(self, blocks, partitions, **facts):
+        self.blocks, self.partitions, self.facts = blocks, partitions, facts
         self.reads = 0
         self.brings, self.brought = None, None
 
@@ -104,10 +104,10 @@ class DaskRows(SummedRows):
         task = delayed(with_rows if reads else with_targets, pure=False)
         small = [delayed(each, traverse=False) for each in arguments]
         tasks = []
-        for i, part in enumerate(self.parts):
+        for i, partition in enumerate(self.partitions):
             blocks = [self.blocks[i]] if reads else []
             own = [None if handle is None else handle[i] for handle in handles]
-            tasks.append(task(function, part, *blocks, *own, *small))
+            tasks.append(task(function, partition, *blocks, *own, *small))
         return tasks
 
     def _sum(self, function, *arguments, handles=(), reads=True):
@@ -126,9 +126,9 @@ class DaskRows(SummedRows):
     def _both(self, function, *arguments, handles, several, reads=False):
         """Vectors that stay where they are, and the sum of small results: one round."""
         pairs = self._vectors(function, *arguments, handles=handles, reads=reads)
-        vectors, small = _items(pairs, 0), _items(pairs, 1)
+        vectors, sums = _items(pairs, 0), _items(pairs, 1)
         several = [_items(vectors, i) for i in range(several)]
-        return several, sum_of(dask.compute(*small))
+        return several, sum_of(dask.compute(*sums))
 
     # ------------------------------------------------------------------ what things cost
 
@@ -185,12 +185,12 @@ class DaskRows(SummedRows):
 
     def in_double(self):
         """The same rows, all arithmetic in float64."""
-        return self._like(Part.in_double, dtype=np.float64)
+        return self._like(Partition.in_double, dtype=np.float64)
 
     def columns(self, chosen):
         """Of some columns only."""
         return self._like(
-            Part.columns,
+            Partition.columns,
             chosen,
             n_features=len(chosen),
             origin=Origin(self.origin.rows[chosen], self.origin.targets),
@@ -199,5 +199,5 @@ class DaskRows(SummedRows):
 
     def _like(self, change, *arguments, **facts):
         task = delayed(change, pure=False)
-        parts = dask.persist(*(task(part, *arguments) for part in self.parts))
-        return DaskRows(self.blocks, list(parts), **{**self.facts, **facts})
+        partitions = dask.persist(*(task(partition, *arguments) for partition in self.partitions))
+        return DaskRows(self.blocks, list(partitions), **{**self.facts, **facts})

@@ -65,7 +65,7 @@ class Design:
         return [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
 
     def batches(self, order, batch_size, targets, view=None):
-        """Yield (block, block's part of targets) for batches of the rows in ``order``.
+        """Yield (block, targets of its rows) for batches of the rows in ``order``.
 
         ``targets`` has shape (any, n_rows).  ``order`` None means as they come, without a copy.
         A block is what ``view(X, a, b)`` makes of consecutive rows of X; by default those rows.
@@ -98,7 +98,7 @@ class Design:
         """Whether a Gram matrix costs no more than what it saves at least."""
         return self.gram_epochs <= GRAM_EPOCHS
 
-    def part(self, rows):
+    def chunk(self, rows):
         """The design of a slice of the rows, which shares their memory."""
         return self.like(self.view(self.X, rows.start, rows.stop), self.origin)
 

@@ -14,7 +14,7 @@ def make_design(X, origin=None, dtype=None):
 
 
 def make_rows(*, design, Y, s, loss, origin=None):
-    """Rows in memory: of more than one piece, threads share them."""
+    """Rows in memory: of more than one chunk, threads share them."""
     several = len(cuts(design.n_rows, elements_of(design, len(Y)))) > 1
     kind = ThreadedRows if several else MemoryRows
     return kind(design=design, Y=Y, s=s, loss=loss, origin=origin)

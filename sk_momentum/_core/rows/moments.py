@@ -21,20 +21,20 @@ def mean_and_variance_about(m, first, squares):
     return m + first, np.maximum(squares - np.square(first), 0)
 
 
-def merged(parts):
-    """Weight, mean and Gram matrix of all rows, from those of parts (Chan, Golub & LeVeque 1983).
+def merged(chunks):
+    """Weight, mean and Gram matrix of all rows, from those of chunks (Chan, Golub & LeVeque 1983).
 
     With weights w_j, means m_j and Gram matrices G_j about them,
 
         w = sum_j w_j,   m = sum_j w_j m_j / w,   G = sum_j G_j + w_j (m_j - m)(m_j - m)'.
     """
-    weights = np.array([weight for weight, _, _ in parts])
-    means = np.array([mean for _, mean, _ in parts])
+    weights = np.array([weight for weight, _, _ in chunks])
+    means = np.array([mean for _, mean, _ in chunks])
     total = weights.sum()
     mean = weights @ means / total
     apart = means - mean
     gram = (weights * apart.T) @ apart
-    for _, _, own in parts:
+    for _, _, own in chunks:
         gram += own
     return total, mean, gram
 
@@ -173,24 +173,24 @@ class SampledMoments(Moments):
 
 
 class MergedMoments(Moments):
-    """Moments of rows that come in parts, from those of the parts.
+    """Moments of rows that come in chunks, from those of the chunks.
 
     Parameters
     ----------
     rows, centered
         As in `Moments`.
-    parts : list of (weight, mean, gram)
-        What `Rows.moments` gave for the parts, under weights of any sum.
+    chunks : list of (weight, mean, gram)
+        What `Rows.moments` gave for the chunks, under weights of any sum.
     """
 
-    def __init__(self, rows, *, centered, parts):
+    def __init__(self, rows, *, centered, chunks):
         super().__init__(rows, centered=centered)
-        self.parts = parts
+        self.chunks = chunks
 
     @cached_property
     def _swept(self):
-        """The mean, and the Gram matrix about `center`, from the parts."""
-        weight, mean, gram = merged(self.parts)
+        """The mean, and the Gram matrix about `center`, from the chunks."""
+        weight, mean, gram = merged(self.chunks)
         mean -= self.rows.origin.rows
         gram /= weight
         return mean, gram if self.centered else gram + np.outer(mean, mean)

@@ -45,7 +45,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """What of a partition stays with its worker, and how its X becomes rows."""
 
     targets: Targets
@@ -89,14 +89,14 @@ def table_of(blocks, dtype):
 # ---------------------------------------------------------------- tasks: of rows, and of targets
 
 
-def with_rows(function, part, blocks, *arguments):
+def with_rows(function, partition, blocks, *arguments):
     """What a function says of the rows of a partition, which reads X."""
-    return function(part.rows(blocks), *map(in_place, arguments))
+    return function(partition.rows(blocks), *map(in_place, arguments))
 
 
-def with_targets(function, part, *arguments):
+def with_targets(function, partition, *arguments):
     """What a function says of the targets of a partition, which needs no X."""
-    return function(part.targets, *map(in_place, arguments))
+    return function(partition.targets, *map(in_place, arguments))
 
 
 def gradient_and_hessians_of(rows, R, W, center, p):

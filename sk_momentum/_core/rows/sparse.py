@@ -35,9 +35,9 @@ class SparseDesign(Design):
 
     def like(self, X, origin):
         """The design of other columns, which are about the origin already."""
-        part = type(self)(X)
-        part.origin, part.moved = origin, bool(origin.any())
-        return part
+        design = type(self)(X)
+        design.origin, design.moved = origin, bool(origin.any())
+        return design
 
     def stored(self, point):
         """Where a point about the origin lies among the rows as they are stored."""

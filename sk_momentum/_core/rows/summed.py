@@ -1,4 +1,4 @@
-"""Rows as a sum over parts: what holds of partitions on workers and of pieces on threads."""
+"""Rows as a sum over chunks: what partitions on workers and chunks on threads share."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .targets import Targets
 
 
 class SummedRows(Rows):
-    """The mean loss and all that follows from it, added up in the order of the parts.
+    """The mean loss and all that follows from it, added up in the order of the chunks.
 
-    A part is `MemoryRows`.  What a task says of it is a function of the part, of the part's share
-    of some vectors (``handles``) and of small arguments; ``reads`` says whether it needs X.
+    A chunk is `MemoryRows`.  What a task says of it is a function of it, of its share of some
+    vectors (``handles``) and of small arguments; ``reads`` says whether it needs X.
 
     Attributes
     ----------
@@ -33,11 +33,11 @@ class SummedRows(Rows):
 
     @abstractmethod
     def _all(self, function, *arguments, reads=True):
-        """The small results of all parts, in order."""
+        """The small results of all chunks, in order."""
 
     @abstractmethod
     def _vectors(self, function, *arguments, handles=(), reads=False):
-        """Vectors of all rows from those of the parts."""
+        """Vectors of all rows from those of the chunks."""
 
     @abstractmethod
     def _both(self, function, *arguments, handles, several, reads=False):
@@ -79,14 +79,14 @@ class SummedRows(Rows):
     def toward(self, local, theta, other):
         """As `margins`, `stack` and `along` in one read."""
         handles = [local.R, local.W, other]
-        (steps,), small = self._both(toward_of, theta, handles=handles, several=1, reads=True)
-        return steps, *small
+        (steps,), sums = self._both(toward_of, theta, handles=handles, several=1, reads=True)
+        return steps, *sums
 
     def advance(self, start, steps, amounts):
         """As `combine`, `local` and `along`, in one pass over the vectors."""
         handles = [start, steps]
-        (margins, R, W), small = self._both(advance_of, amounts, handles=handles, several=3)
-        return margins, Expansion(small[0], R, W), *small[1:]
+        (margins, R, W), sums = self._both(advance_of, amounts, handles=handles, several=3)
+        return margins, Expansion(sums[0], R, W), *sums[1:]
 
     def combine(self, amounts, steps, start=None):
         """start + sum_j c_j step_j."""
@@ -137,7 +137,7 @@ class SummedRows(Rows):
         return np.max(self._all(MemoryRows.largest_row_in, center, roots, more), axis=0)
 
 
-# ---------------------------------------------------------------- functions of a part
+# ---------------------------------------------------------------- functions of a chunk
 
 
 def gradient_of(rows, R, n_parameters):

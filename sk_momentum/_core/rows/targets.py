@@ -51,9 +51,9 @@ class Targets:
         value, R, W = np.zeros(len(Z)), np.empty_like(Z), np.empty_like(Z)
         for a in range(0, self.n_rows, VECTOR_BLOCK):
             rows = slice(a, a + VECTOR_BLOCK)
-            part = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
-            value += part[0]
-            R[..., rows], W[..., rows] = part[1:]
+            own = self.loss.second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
+            value += own[0]
+            R[..., rows], W[..., rows] = own[1:]
         return Expansion(value, R, W)
 
     def along(self, local, steps):
@@ -100,7 +100,7 @@ class Targets:
         sums = None
         for a in range(0, self.n_rows, VECTOR_BLOCK):
             rows = slice(a, min(a + VECTOR_BLOCK, self.n_rows))
-            block = Targets.part(self, rows)
+            block = Targets.chunk(self, rows)
             moved, local, *small = Rows.advance(block, start[..., rows], steps[..., rows], amounts)
             there[..., rows], R[..., rows], W[..., rows] = moved, local.R, local.W
             own = (local.value, *small)
@@ -113,13 +113,13 @@ class Targets:
         Z = np.zeros((*b.shape[:2], self.n_rows), dtype=self.dtype)
         return Z + b.astype(self.dtype) if b.shape[-1] else Z
 
-    def part(self, rows):
+    def chunk(self, rows):
         """Those of a slice of the rows, which share their memory."""
-        part = Targets.__new__(Targets)
-        part.targets = self.targets[:, rows]
-        part.loss, part.dtype, part.n_outputs = self.loss, self.dtype, self.n_outputs
-        part.n_rows = rows.stop - rows.start
-        return part
+        chunk = Targets.__new__(Targets)
+        chunk.targets = self.targets[:, rows]
+        chunk.loss, chunk.dtype, chunk.n_outputs = self.loss, self.dtype, self.n_outputs
+        chunk.n_rows = rows.stop - rows.start
+        return chunk
 
     def astype(self, dtype):
         """The same, for arithmetic of another dtype."""

@@ -1,4 +1,4 @@
-"""Rows in memory as a sum over pieces, several at a time."""
+"""Rows in memory as a sum over chunks, several at a time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .summed import SummedRows
 from .targets import Targets
 from .vectors import added
 
-# Elements of X, or of margins, from which on rows have several pieces, and in a piece at most: 8
-# and 16 MiB of float64, a millisecond of work and more beside 20 us to hand a piece to a thread.
-SEVERAL, PIECE = 2**20, 2**21
+# Elements of X, or of margins, from which on rows have several chunks, and in a chunk at most: 8
+# and 16 MiB of float64, a millisecond of work and more beside 20 us to hand a chunk to a thread.
+SEVERAL, CHUNK = 2**20, 2**21
 # What a margin costs beside an element of X: a few dozen ns for an exponential and a dozen passes,
 # 1 or 2 for two products.
 MARGIN = 20
-# So many pieces, or a multiple of that: two or four threads then end together.
+# So many chunks, or a multiple of that: two or four threads then end together.
 TOGETHER = 4
 # Every thread has a few results of its own.  So there are no more threads, beyond two, than this
 # many results for each would fit into X; and results from this size on, larger than any Hessian
@@ -29,11 +29,11 @@ LARGEST_SHARED = 1500**2
 
 
 def cuts(n_rows, row_elements):
-    """Slices of consecutive rows, a piece each; the shape alone decides."""
+    """Slices of consecutive rows, a chunk each; the shape alone decides."""
     elements = n_rows * row_elements
     if elements <= SEVERAL:
         return [slice(0, n_rows)]
-    number = TOGETHER * int(np.ceil(elements / (TOGETHER * PIECE)))
+    number = TOGETHER * int(np.ceil(elements / (TOGETHER * CHUNK)))
     ends = np.linspace(0, n_rows, number + 1).astype(int).tolist()
     return [slice(a, b) for a, b in zip(ends[:-1], ends[1:]) if a < b]
 
@@ -64,7 +64,7 @@ class Wholes:
 
 
 class ThreadedRows(SummedRows, MemoryRows):
-    """`MemoryRows` whose sweeps are sums over pieces, mapped over threads.
+    """`MemoryRows` whose sweeps are sums over chunks, mapped over threads.
 
     Vectors are arrays of all rows.  The same bits on any number of threads.
     """
@@ -72,10 +72,10 @@ class ThreadedRows(SummedRows, MemoryRows):
     has_threads = True
 
     @cached_property
-    def pieces(self):
-        """(slice, MemoryRows) of every piece; these share the memory of the whole."""
+    def chunks(self):
+        """(slice, MemoryRows) of every chunk; these share the memory of the whole."""
         return [
-            (rows, MemoryRows.of(self.design.part(rows), Targets.part(self, rows), self.origin))
+            (rows, MemoryRows.of(self.design.chunk(rows), Targets.chunk(self, rows), self.origin))
             for rows in cuts(self.n_rows, elements_of(self.design, self.n_outputs))
         ]
 
@@ -85,25 +85,25 @@ class ThreadedRows(SummedRows, MemoryRows):
         return self.design.rough_mean
 
     def _mapped(self, function, handles, arguments, collect, add):
-        """The sum of collect(rows, result) over what a function says of every piece."""
+        """The sum of collect(rows, result) over what a function says of every chunk."""
 
-        def of(piece):
-            rows, part = piece
-            result = collect(rows, function(part, *shares(handles, rows), *arguments))
-            part.release()
+        def of(each):
+            rows, chunk = each
+            result = collect(rows, function(chunk, *shares(handles, rows), *arguments))
+            chunk.release()
             return result
 
         size = max((each.size for each in arguments if isinstance(each, np.ndarray)), default=1)
         if handles:
             size = max(size, int(np.prod(handles[0].shape[:-1])) * self.n_features)
-        return reduced(of, self.pieces, add, size, self.design)
+        return reduced(of, self.chunks, add, size, self.design)
 
     def _sum(self, function, *arguments, handles=(), reads=True):
         """The sum of small results."""
         return self._mapped(function, handles, arguments, lambda rows, result: result, added)
 
     def _all(self, function, *arguments, reads=True):
-        """The small results of all pieces, in order."""
+        """The small results of all chunks, in order."""
         return self._mapped(function, (), arguments, lambda rows, result: [result], appended)
 
     def _vectors(self, function, *arguments, handles=(), reads=False):
@@ -120,22 +120,22 @@ class ThreadedRows(SummedRows, MemoryRows):
         wholes = Wholes(self.n_rows)
 
         def place(rows, result):
-            vectors, small = result
+            vectors, sums = result
             wholes.place(rows, vectors)
-            return small
+            return sums
 
-        small = self._mapped(function, handles, arguments, place, added)
-        return wholes.arrays, small
+        sums = self._mapped(function, handles, arguments, place, added)
+        return wholes.arrays, sums
 
-    def _chunks(self, rows):
-        """The rows of every piece; or of those given in an array, as many chunks."""
+    def _slices(self, rows):
+        """The rows of every chunk; or of those given in an array, as many chunks."""
         if rows is None:
-            return [piece for piece, _ in self.pieces]
-        return [each for each in np.array_split(rows, len(self.pieces)) if len(each)]
+            return [rows for rows, _ in self.chunks]
+        return [each for each in np.array_split(rows, len(self.chunks)) if len(each)]
 
     def centred_sums(self, rows=None):
         """Weight, first and second moments of rows about a rough mean, for `moments`."""
-        return summed_moments(self.design, self.weights, self._chunks(rows))
+        return summed_moments(self.design, self.weights, self._slices(rows))
 
     def hessian_sum(self, W, center, p, rows=None):
         """What rows add to the Hessian of the mean loss."""
@@ -143,7 +143,7 @@ class ThreadedRows(SummedRows, MemoryRows):
         def of(chunk):
             return MemoryRows.hessian_sum(self, W, center, p, chunk)
 
-        return reduced(of, self._chunks(rows), added, (self.n_outputs * p) ** 2, self.design)
+        return reduced(of, self._slices(rows), added, (self.n_outputs * p) ** 2, self.design)
 
 
 def elements_of(design, n_outputs):
@@ -168,13 +168,13 @@ def moments_of_rows(design, weights, rows):
     return design.moments_of(*summed_moments(design, weights, np.array_split(rows, number)))
 
 
-def reduced(function, pieces, add, size, design):
+def reduced(function, chunks, add, size, design):
     """`Pool.reduce` on as many threads as results of a size leave room for beside X."""
     if size > LARGEST_SHARED:
-        return reduce(add, map(function, pieces))
+        return reduce(add, map(function, chunks))
     results_in_X = design.n_rows * design.row_elements(design.X) / size
     at_most = max(2, int(results_in_X / RESULTS_A_THREAD))
-    return pool.reduce(function, pieces, add, at_most=at_most)
+    return pool.reduce(function, chunks, add, at_most=at_most)
 
 
 def summed_moments(design, weights, chunks):

@@ -1,4 +1,4 @@
-"""Vectors that are arrays, and sums of what parts give: what several homes do with them alike."""
+"""Vectors that are arrays, and sums of what chunks give: what several homes do with them alike."""
 
 from functools import reduce
 

@@ -39,8 +39,8 @@ class LazySteps(SparseBatches):
         objective, rule = self.objective, self.rule
         d, (m, k, _) = objective.n_features, theta.shape
         W, V = (
-            np.ascontiguousarray(part[..., :d].reshape(m * k, d).T)
-            for part in (theta, rule.velocity)
+            np.ascontiguousarray(each[..., :d].reshape(m * k, d).T)
+            for each in (theta, rule.velocity)
         )
         columns = Columns(W, V, rule, eta[:, 0, 0], objective.penalty.l2[:, 0, 0])
         # The intercept is in every row, and not penalised: the rule itself steps with it.

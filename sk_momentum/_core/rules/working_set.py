@@ -91,13 +91,13 @@ class WorkingSet(Rule):
             parameters = np.append(columns, self.objective.n_features)
         else:
             parameters = columns
-        part = restricted(self.objective, columns)
-        inner, point = ProximalSearch(Proximal(part)), theta[..., parameters]
+        narrow = restricted(self.objective, columns)
+        inner, point = ProximalSearch(Proximal(narrow)), theta[..., parameters]
         inner.init(point)
         goal = None
         for _ in range(INNER_EPOCHS):
-            _, G = part.evaluate(point, inner.local)
-            norm = inner.geometry.norm(G, part.coefficients(point))
+            _, G = narrow.evaluate(point, inner.local)
+            norm = inner.geometry.norm(G, narrow.coefficients(point))
             goal = INNER_SHARE * norm if goal is None else goal
             if np.all((norm <= goal) | inner.exhausted):
                 break

@@ -201,17 +201,17 @@ class StreamCall:
             coef = np.zeros((len(theta), self.n_features))
             intercept = theta[:, -1] if objective.fit_intercept else 0.0
         start = objective.zeros(1)[0]
-        start[:, : objective.n_features] = self._part(coef)
+        start[:, : objective.n_features] = self._in_play(coef)
         if objective.fit_intercept:
             start[:, -1] = intercept
         return coef, start
 
     def weighed_losses(self):
         """The losses before and after, with a row counting for what it counts for in a step."""
-        points = self.start, self._part(self.outcome.theta)
+        points = self.start, self._in_play(self.outcome.theta)
         return [self.objective.weighed_loss(theta[None]) for theta in points]
 
-    def _part(self, array):
+    def _in_play(self, array):
         """The columns in play, and the intercept where the array has one."""
         if self.columns is None:
             return array.copy()
@@ -262,7 +262,7 @@ class StreamCall:
             if known is not None:
                 return of_columns(array, known, self.columns)
             # About 0, where a fit had it about an origin of its own.
-            return self._part(before.unshift(array, point=point) if moved else array)
+            return self._in_play(before.unshift(array, point=point) if moved else array)
 
         state = self.state.whole(self.n_features) if self.columns is None else self.state
         rule, iterate = state.rule, state.iterate

@@ -67,9 +67,9 @@ class StreamRecord:
     weight : float
         The sum of the rows' weights.
     rough_mean : ndarray of shape (n_features,)
-        What the sums are about: a rough mean where the mean is large beside the spread, else 0.
+        What the sums are about, m: a rough mean where the mean is large beside the spread, else 0.
     first, second : ndarray of shape (n_features,)
-        sum_i w_i (x_ij - pilot_j) and sum_i w_i (x_ij - pilot_j)^2.
+        sum_i w_i (x_ij - m_j) and sum_i w_i (x_ij - m_j)^2.
     largest : ndarray of shape (n_features,)
         The largest second moment so far, of all rows or of a single batch, times the weight at
         its time: what `weight` divides fades with the rows that follow.
@@ -131,19 +131,19 @@ class StreamRecord:
             arrays[name] = array
         return arrays
 
-    def with_columns(self, columns, part):
-        """`part`, the record of some columns, along with what is known of the others."""
+    def with_columns(self, columns, record):
+        """`record`, that of some columns, along with what is known of the others."""
         if columns is None:
-            return part
+            return record
         arrays = {name: getattr(self, name) for name in ARRAYS}
-        table = np.stack([getattr(part, name) for name in ARRAYS], axis=1)
+        table = np.stack([getattr(record, name) for name in ARRAYS], axis=1)
         place, listed = places(columns, self.recent)
         fresh = ~listed
         recent = with_inserted(self.recent, place[fresh], columns[fresh])
         newer = with_inserted(self.newer, place[fresh], table[fresh])
         newer[np.searchsorted(recent, columns)] = table
-        offset = columns[part.offset]
-        whole = replace(part, **arrays, offset=offset, recent=recent, newer=newer)
+        offset = columns[record.offset]
+        whole = replace(record, **arrays, offset=offset, recent=recent, newer=newer)
         return whole if len(recent) <= MOST_LISTED * len(self.largest) else whole.of(None)
 
     def moments(self, centered):

@@ -71,8 +71,8 @@ class StreamObjective(Objective):
         shares = np.ones(rows.n_rows) if self.step_shares is None else self.step_shares
         weights = rows.s * shares
         return sum(
-            rows.loss.value(rows.block_margins(theta, block), rows.Y[:, part], weights[part])
-            for part, block in rows.design.blocks
+            rows.loss.value(rows.block_margins(theta, block), rows.Y[:, own], weights[own])
+            for own, block in rows.design.blocks
         )[0]
 
 

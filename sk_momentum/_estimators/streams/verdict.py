@@ -51,7 +51,7 @@ def of_stream(model):
             ),
             {},
         )
-    thirds = [float(np.median(part)) for part in np.array_split(losses, 3)]
+    thirds = [float(np.median(third)) for third in np.array_split(losses, 3)]
     went = f"The loss of each call's rows before its steps went from {thirds[0]:.3g} to "
     went += f"{thirds[2]:.3g} (medians of the first and the last third of the calls)"
     verdict = _direction(thirds, losses[-1], nothing=NOTHING * history["loss_before"].max())
