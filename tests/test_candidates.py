@@ -7,8 +7,9 @@ from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
 from scipy import sparse
 
 from sk_momentum._core.descent import descend
+from sk_momentum._core.geometry.diagonal import Diagonal
 from sk_momentum._core.geometry.full import Full
-from sk_momentum._core.geometry.preconditioner import Diagonal, Identity
+from sk_momentum._core.geometry.identity import Identity
 from sk_momentum._core.history import Plan
 from sk_momentum._core.knobs import make_rule
 from sk_momentum._core.losses import BinaryLogLoss, HalfSquaredError, MultinomialLogLoss

@@ -112,8 +112,11 @@ def test_which_rule_and_which_geometry():
             rule, rates = knobs(geometry, "auto", "auto")
             assert type(rule) is expected
             np.testing.assert_array_equal(rates, 1.0)
-            assert type(knobs(geometry, 0.1, "auto")[0]) is Accelerated
-            assert type(knobs(geometry, "auto", "auto", batch_size=5)[0]) is FixedMomentum
+            fixed = make_geometry("diagonal", objective, both_auto=False)
+            assert type(knobs(fixed, 0.1, "auto")[0]) is Accelerated
+            assert type(knobs(fixed, "auto", "auto", batch_size=5)[0]) is FixedMomentum
+            assert geometry.knows_smoothness == (kind is Diagonal)
+            assert hasattr(geometry, "smoothness") == geometry.knows_smoothness
     for objective in (small[0.0], wide[0.0]):
         assert type(make_geometry(None, objective, both_auto=True)) is Identity
     assert type(make_geometry("full", small[0.0], both_auto=False)) is Full

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, kinds_of, make, slopes, table
 
-from sk_momentum._core.geometry.preconditioner import ColumnScales
+from sk_momentum._core.geometry.diagonal import ColumnScales
 from sk_momentum._core.geometry.proximal import Proximal
 from sk_momentum._core.rules.orthant_search import OrthantSearch
 from sk_momentum._core.rules.proximal_search import Plane, ProximalSearch

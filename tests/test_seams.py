@@ -6,8 +6,8 @@ from _core import LOSSES, from_design, make, n_outputs, slopes, some_theta, tabl
 from scipy.optimize import minimize
 
 from sk_momentum._core.descent import descend
+from sk_momentum._core.geometry.diagonal import Diagonal
 from sk_momentum._core.geometry.full import Full
-from sk_momentum._core.geometry.preconditioner import Diagonal
 from sk_momentum._core.history import Plan
 from sk_momentum._core.knobs import make_geometry, make_rule
 from sk_momentum._core.losses import Loss, add_diagonal_hessian, elementwise_forms

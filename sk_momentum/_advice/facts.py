@@ -75,7 +75,7 @@ class Record:
     streams : bool
         Whether the last call was `partial_fit`.
     kept : Kept
-    loss : loss of `_losses`
+    loss : Loss
     n_features : int
     dtype : numpy dtype
         Of the rows.

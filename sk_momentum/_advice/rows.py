@@ -13,7 +13,7 @@ class RowFacts:
 
     Parameters
     ----------
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
         That of the fit, with its objective.
     batch_size : int
         The rows of a batch; all of them in full batches.

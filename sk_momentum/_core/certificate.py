@@ -30,7 +30,7 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
     Parameters
     ----------
     objective : Objective
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
     theta, G : ndarray of shape (m, k, p)
         Where, and the gradient of the smooth part there.
     local : Expansion or None

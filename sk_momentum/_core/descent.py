@@ -49,8 +49,8 @@ def descend(
     Parameters
     ----------
     objective : Objective
-    geometry : geometry of `_preconditioner`
-    rule : rule of `_momentum`
+    geometry : Geometry
+    rule : Rule
     theta : ndarray of shape (m, k, p)
         Where to start; overwritten.
     learning_rate : ndarray of shape (m,)

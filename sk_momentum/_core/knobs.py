@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .geometry.diagonal import ColumnScales, Diagonal
 from .geometry.full import Full
-from .geometry.preconditioner import ColumnScales, Diagonal, Identity
+from .geometry.identity import Identity
 from .geometry.proximal import Proximal
 from .rows.moments import SampledMoments
 from .rules.momentum import Accelerated, FixedMomentum, steady_state_factor
@@ -67,7 +68,7 @@ def make_rule(geometry, *, learning_rate, momentum, momentum_type, minibatch, ba
 
     Parameters
     ----------
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
     learning_rate, momentum : list of length m
         Numbers, or all "auto".
     momentum_type : {"ema", "heavy_ball", "nesterov"}

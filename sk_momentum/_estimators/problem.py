@@ -55,8 +55,8 @@ class Problem(NamedTuple):
     Attributes
     ----------
     objective : Objective
-    geometry : geometry of `_preconditioner`
-    rule : rule of `_momentum`
+    geometry : Geometry
+    rule : Rule
     learning_rate : ndarray of shape (m,)
     batch_size : int
         The rows of a batch.
@@ -76,7 +76,7 @@ def problem_of(candidates, rows, loss, moments=None):
     ----------
     candidates : list of Settings
     rows : Rows
-    loss : loss of `_losses`
+    loss : Loss
     moments : callable, optional
         moments(objective) -> Moments that are known already.
 

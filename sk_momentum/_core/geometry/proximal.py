@@ -16,8 +16,8 @@ import numpy as np
 
 from .active_set import minimise
 from .curvature import CURVATURE_FLOOR
+from .diagonal import DiagonalMetric
 from .full import COUPLED_PARAMETERS
-from .preconditioner import DiagonalMetric
 
 # The share of the model's subgradient that is left.  Epochs to 1e-9 of breast_cancer, wine and
 # digits, unscaled, with 0.1, 0.01 and 1e-6: 8, 8, 10 / 8, 8, 10 / 8, 8, 9, and each costs more.

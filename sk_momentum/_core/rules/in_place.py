@@ -18,7 +18,7 @@ and likewise for the intercept with c.  Columns without curvature (P_j = 0) have
 import numpy as np
 
 from ..._compat import add_adjoint, rows_times
-from ..geometry.preconditioner import Diagonal
+from ..geometry.diagonal import DiagonalMetric
 from .sparse_batches import SparseBatches
 
 
@@ -32,7 +32,7 @@ class InPlaceSteps(SparseBatches):
     @staticmethod
     def is_in(geometry):
         """Where P is diagonal."""
-        return isinstance(geometry, Diagonal)
+        return isinstance(geometry, DiagonalMetric)
 
     def epoch(self, theta, eta, batches, n_steps):
         """All steps of an epoch, in place."""

@@ -111,7 +111,7 @@ class FixedMomentum(Rule):
 
     Parameters
     ----------
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
     momentum_type : {"ema", "heavy_ball", "nesterov"}
     momentum : ndarray of shape (m,)
     """
@@ -182,7 +182,7 @@ class Accelerated(Rule):
 
     Parameters
     ----------
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
     may_restart : ndarray of bool of shape (m,)
         Whether the candidate's learning rate is at most 1/L.
     """

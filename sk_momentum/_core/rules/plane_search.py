@@ -42,7 +42,7 @@ class PlaneSearch(Rule):
 
     Parameters
     ----------
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ class SparseBatches(ABC):
     Parameters
     ----------
     objective : Objective
-    geometry : geometry of `_preconditioner`
+    geometry : Geometry
     rule : FixedMomentum
     """
 

@@ -43,7 +43,7 @@ def stream_call(settings, rows, loss, *, last, started, verbose=False):
     ----------
     settings : Settings
     rows : Rows
-    loss : loss of `_losses`
+    loss : Loss
     last : LastFit or None
         What is carried on; nothing of it is changed.
     started : float

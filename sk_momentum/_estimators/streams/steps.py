@@ -15,7 +15,8 @@ row has alone may not.
 
 import numpy as np
 
-from ..._core.geometry.preconditioner import Diagonal, Identity
+from ..._core.geometry.diagonal import Diagonal
+from ..._core.geometry.identity import Identity
 from ..._core.knobs import MINIBATCH_MOMENTUM, make_rule
 from ..._core.objective import Objective
 from ..._core.rules.momentum import FixedMomentum, steady_state_factor
