@@ -5,8 +5,8 @@ LassoCV, and LogisticRegressionCV with its two better solvers.  Every path is ru
 rows, before it is timed; then all are timed in turns, with n_jobs of 1 and of 2, and the best time
 counts.  Scores are those of the model given back, on rows that no fold has.
 
-Run ``python benchmarks/paths.py``, or name some of the tasks: ``python benchmarks/paths.py lasso``.
-It needs the ``examples`` extra.
+Run ``python benchmarks/paths.py``, or name some of the tasks:
+``python benchmarks/paths.py ridge lasso logistic``. It needs the ``examples`` extra.
 """
 
 import argparse

@@ -20,6 +20,7 @@ from sk_momentum._core.stopping import STANDSTILL, Stopping
 ALPHAS = (0.0, 0.3)
 SQUARED = next(loss for loss in LOSSES if loss.is_quadratic)
 OTHERS = [loss for loss in LOSSES if not loss.is_quadratic]
+BINARY = next(loss for loss in OTHERS if loss.curvature_bound == 0.25)
 
 
 def optimum(objective, steps=600):
@@ -96,16 +97,37 @@ def test_the_gap_is_over_the_coefficients_that_are_free(fit_intercept):
 
 
 def test_a_metric_that_is_the_hessian_measures_the_gap_itself():
-    """That of squared error always; of a log-loss once all candidates are re-weighted."""
-    assert Full(make(SQUARED)).measures_gap
+    """That of squared error always; of a log-loss that of candidates that are re-weighted."""
+    assert Full(make(SQUARED)).measures_gap.all()
     for loss in OTHERS:
         objective = make(loss, alphas=ALPHAS)
         geometry = Full(objective)
         local = objective.local(objective.all_margins(some_theta(objective, 2)))
-        assert not geometry.measures_gap
-        for chosen, measures in (([True, False], False), ([False, True], True)):
-            geometry.reweight(local, np.array(chosen))
-            assert geometry.measures_gap == measures
+        assert not geometry.measures_gap.any()
+        geometry.reweight(local, np.array([True, False]))
+        assert geometry.measures_gap.tolist() == [True, False]
+        geometry.reweight(local, np.array([False, True]))
+        assert geometry.measures_gap.all()
+
+
+def test_the_least_curvature_bounds_the_gap():
+    """In the full geometry, from the gradient's norm alone: F - F* is never more."""
+    objective = make(BINARY, alphas=ALPHAS)
+    geometry, best = Full(objective), optimum(objective)
+    for size in (1e-3, 0.03):
+        theta = best + size * some_theta(objective, 2, seed=3)
+        local = objective.local(objective.all_margins(theta))
+        F, G = objective.evaluate(theta)
+        norm = geometry.norm(G, objective.coefficients(theta))
+        bound = geometry.largest_gap(norm, local)
+        gap = F - objective.value(best)
+        assert (gap <= bound).all()
+        assert (bound < 100 * gap).all()
+        # And not of more than the curvature at its least allows.
+        assert (bound >= 0.5 * norm**2).all()
+        assert np.isinf(geometry.largest_gap(norm, None)).all()
+    geometry.reweight(local, np.array([True, False]))
+    assert np.isinf(geometry.largest_gap(norm, local)).tolist() == [True, False]
 
 
 def test_the_gap_of_many_rows_is_taken_from_a_sample(monkeypatch):

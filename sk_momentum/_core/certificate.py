@@ -25,7 +25,8 @@ SET_AHEAD, SET_BACK = 0.5, 0.05
 def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
     """The estimate of F - F* for every candidate, of shape (m,).
 
-    NaN where it would cost more than what it may save: where a Gram matrix does.
+    A bound on it where that is below what is allowed, or where nobody asks; NaN where it would
+    cost more than what it may save: where a Gram matrix does.
 
     Parameters
     ----------
@@ -37,8 +38,13 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         The mean loss there, if it is at hand.
     allowed : ndarray of shape (m,), default=inf
         The gap above which a sample is not believed, which may have missed a rare column's rows:
-        all rows say then.
+        all rows say then.  NaN: nobody asks for this candidate's.
     """
+    asked = ~np.isnan(np.broadcast_to(allowed, len(theta)))
+    gaps = geometry.largest_gap(geometry.norm(G, objective.coefficients(theta)), local)
+    asked &= ~(gaps < allowed)
+    if not asked.any():
+        return gaps
     k, p = objective.n_outputs, objective.n_parameters
     if not objective.rows.gram_pays:
         return np.full(len(theta), np.nan)
@@ -56,8 +62,9 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         G[..., :d] += np.where(free, least, 0.0) - centered
     l2 = penalty.l2[:, 0, 0]
     if objective.loss.is_quadratic:
-        squares = [_square_of_bound(bound, g, l2[i], free[i]) for i, g in enumerate(G)]
-        return 0.5 * np.array(squares)
+        for i in np.flatnonzero(asked):
+            gaps[i] = 0.5 * _square_of_bound(bound, G[i], l2[i], free[i])
+        return gaps
     if k * p > COUPLED_PARAMETERS:
         return np.full(len(theta), np.nan)
     if local is None:
@@ -69,9 +76,9 @@ def remaining_gap(objective, geometry, theta, G, local, *, allowed=np.inf):
         metric = Curvature(objective, bound, local, i, l2[i], every=every, free=free[i])
         return 0.5 * metric.square(G[i])
 
-    gaps = np.array([gap(i, every) for i in range(len(G))])
-    if every > 1:
-        for i in np.flatnonzero(gaps > allowed):
+    for i in np.flatnonzero(asked):
+        gaps[i] = gap(i, every)
+        if every > 1 and gaps[i] > np.broadcast_to(allowed, len(gaps))[i]:
             gaps[i] = gap(i, 1)
     return gaps
 

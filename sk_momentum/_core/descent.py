@@ -294,7 +294,8 @@ class _Descent:
     def _verify_claims(self, status, norm, claimed):
         """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
         gained = self.stopping.null_loss - self.F
-        if not self.geometry.measures_gap:
+        unknown = claimed & ~self.geometry.measures_gap
+        if unknown.any():
             local = self.rule.local if self.mean is None else None
             # Where coefficients may become 0 the decrement is rough: too rough for more than
             # GAP_LEFT, but where an epoch more gains all that it may have missed.
@@ -303,10 +304,9 @@ class _Descent:
                 most = 1.0 if self.rule.searches else GAP_LEFT
             share = self.plan.tol * min(most, GAP_LEFT)
             allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
-            gap = remaining_gap(
-                self.objective, self.geometry, self.point, self.G, local, allowed=allowed
-            )
-            refused = claimed & (gap > allowed)
+            facts = self.objective, self.geometry, self.point, self.G, local
+            allowed[~unknown] = np.nan
+            refused = (gap := remaining_gap(*facts, allowed=allowed)) > allowed
             if refused.any():
                 share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
                 self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))

@@ -168,6 +168,10 @@ class Objective:
         """
         return self.rows.hessian(local, candidate, center, self.n_parameters, every)
 
+    def least_curvature(self, local):
+        """The least curvature of a row's loss, or a bound on it from below, of shape (m,)."""
+        return self.rows.least_curvature(local)
+
     def penalty_along(self, theta, steps):
         """The smooth penalty of theta + sum_j c_j step_j, for steps of shape (m, J, k, p).
 

@@ -39,8 +39,8 @@ class Geometry:
     hessians_are_free = False
     # Whether there is a `smoothness`; else the rule has to find the step itself.
     knows_smoothness = False
-    # Whether norm^2 / 2 is F - F* near the optimum.
-    measures_gap = False
+    # Of every candidate, whether norm^2 / 2 is F - F* near the optimum.
+    measures_gap = np.zeros((), dtype=bool)
     # Whether steps set coefficients to 0 by a model of the curvature.
     models_zeros = False
 
@@ -70,6 +70,13 @@ class Geometry:
         together = n * (B - 1) / (B * (n - 1))
         alone = (n - B) / (B * (n - 1))
         return together * self.smoothness + alone * self.row_smoothness()
+
+    def largest_gap(self, norm, local):
+        """A bound on F - F* near the optimum, of shape (m,), if there is one that costs nothing.
+
+        From the gradient's norm and the mean loss at the point, None where it is not known.
+        """
+        return np.full(len(norm), np.inf)
 
     def reachable(self, theta):
         """theta without what no step can change: nothing is."""

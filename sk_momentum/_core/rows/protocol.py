@@ -118,6 +118,13 @@ class Rows(ABC):
         ``every`` so many.
         """
 
+    def least_curvature(self, local: Expansion) -> np.ndarray:
+        """The least curvature of a row's loss where `local` comes from, of shape (m,).
+
+        Of one output.  0, which always is a bound, where finding it takes a read.
+        """
+        return np.zeros(len(local.value))
+
     def bring_hessians(self, center: np.ndarray, p: int) -> bool:
         """Whether from now on the read of a gradient makes the Hessians there as well.
 

@@ -68,6 +68,12 @@ class Targets:
             hessian += self.loss.quadratic_forms(local.W[..., rows], self.s[rows], D)
         return gradient, hessian
 
+    def least_curvature(self, local):
+        """The least curvature of a row's loss, of shape (m,); of one output."""
+        if not np.all(self.s > 0):
+            return np.zeros(len(local.W))
+        return (local.W / self.s).min(axis=(1, 2)).astype(np.float64)
+
     def curvature_along(self, steps):
         """sum_i s_i d_ij d_il along the margins d of steps (m, J, k, n_rows)."""
         return self.loss.quadratic_forms(np.broadcast_to(self.s, steps[:, 0].shape), self.s, steps)
