@@ -35,7 +35,7 @@ class OrthantSearch(L1Search):
 
     def step(self, theta, G, eta=None):
         """One step, in place; eta is chosen, not taken."""
-        self._steps += 1
+        self._count(theta)
         u, signs, slope = self._direction(theta, G)
         steps = np.stack([u, self.delta], axis=1)
         if self.delta_margins is None:

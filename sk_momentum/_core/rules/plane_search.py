@@ -6,7 +6,7 @@ from ..rows.vectors import combine
 from .momentum import Rule
 from .names import RuleName
 
-# Epochs after which the margins are computed anew, before rounding drifts.
+# Epochs after which the margins are computed anew.
 REFRESH = 25
 # Newton steps on the plane at most; a further one is worth its O(n) only while it promises
 # this share of what the first one did.
@@ -96,11 +96,15 @@ class PlaneSearch(Rule):
         moving = np.any(self.delta)
         self.delta_margins = self.objective.all_margins(self.delta) if moving else None
 
-    def step(self, theta, G, eta=None):
-        """One step, in place; eta is chosen, not taken."""
+    def _count(self, theta):
+        """A step more; the margins anew after so many of them, before rounding drifts."""
         self._steps += 1
         if self._steps % REFRESH == 0:
             self.refresh(theta)
+
+    def step(self, theta, G, eta=None):
+        """One step, in place; eta is chosen, not taken."""
+        self._count(theta)
         u = self._direction(theta, G)
         if self.delta_margins is None:
             steps = u[:, None]

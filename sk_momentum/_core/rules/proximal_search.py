@@ -6,7 +6,7 @@ from ..geometry.active_set import line_minimum
 from ..rows.vectors import combine
 from .l1_search import L1Search
 from .names import RuleName
-from .plane_search import BACKTRACKS, NEWTON_GAIN, REFRESH, newton_move
+from .plane_search import BACKTRACKS, NEWTON_GAIN, newton_move
 
 # A step that is cut is cut to this share of itself at least, and at most.
 SHORTEST, LONGEST = 0.1, 0.5
@@ -48,9 +48,7 @@ class ProximalSearch(L1Search):
 
     def step(self, theta, G, eta=None):
         """One step, in place; eta is chosen, not taken."""
-        self._steps += 1
-        if self._steps % REFRESH == 0:
-            self.refresh(theta)
+        self._count(theta)
         u = self.geometry.to_model_minimum(theta, G, self.local, self._every)
         steps = np.stack([u, self.delta], axis=1)
         if self.delta_margins is None:
