@@ -1,5 +1,6 @@
 """What is n long belongs to the rows: what others hold of it they only pass on."""
 
+import inspect
 import sys
 import warnings
 from pathlib import Path
@@ -21,12 +22,22 @@ from sk_momentum._core.objective import Objective
 from sk_momentum._core.rows import vectors
 from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.protocol import Expansion
+from sk_momentum._estimators.streams.call import StreamCall
 
 ROOT = Path(sk_momentum.__file__).parent
 # A prime that is no other size, nor are what is held out of it and its folds.
 N, D, FOLDS = 1009, 7, 3
 PARTS = {int(np.ceil(0.1 * N)), *range(N // FOLDS, N // FOLDS + 2)}
 LENGTHS = {N, *PARTS, *(N - part for part in PARTS)}
+# A batch is the rows' own, handed out and taken back; in a stream it may be of all of them.
+PASSED_ON = {"_core/descent.py: _gradients: batch", "_core/objective.py: batch_gradient: batch"}
+STREAMS = {
+    "auto": {},
+    "batches": {"batch_size": 64},
+    "numbers": {"batch_size": 64, "learning_rate": 0.01, "momentum": 0.5},
+    "diagonal": {"learning_rate": 0.1, "momentum": 0.9, "preconditioner": "diagonal"},
+    "l1": {"batch_size": 64, "l1_ratio": 0.5, "average": True},
+}
 # Rows and the kernels that they hand their blocks to.
 ROWS = ("_core/rows/", "_core/losses.py", "_core/threads.py")
 
@@ -42,7 +53,8 @@ def place_of(frame):
 
 def watched(place):
     """Whether it is none of the rows, nor where a caller's arrays are checked and handed on."""
-    return place.startswith(("_core/", "_advice/")) and not place.startswith(ROWS)
+    rooms = ("_core/", "_advice/", "_estimators/streams/")
+    return place.startswith(rooms) and not place.startswith(ROWS)
 
 
 class Vectors(np.ndarray):
@@ -100,8 +112,10 @@ def vectors_that_tell(monkeypatch):
 
 
 def long_arrays(values):
-    """Names of arrays, but vectors, with an axis as long as the rows; in tuples and lists, too."""
+    """Names of arrays, but vectors, with an axis as long as the rows; of those in lists, too."""
     for name, value in values:
+        if isinstance(value, dict):
+            value = list(value.values())
         if isinstance(value, tuple | list) and len(value) < 10:
             yield from long_arrays((name, each) for each in value)
         elif isinstance(value, np.ndarray) or sparse.issparse(value):
@@ -110,7 +124,11 @@ def long_arrays(values):
 
 
 def held_outside(function):
-    """'file: function: name' of other n-long arrays; 'file: function' that look inside vectors."""
+    """What is n long and held elsewhere, but vectors; and who looks inside vectors.
+
+    'file: function: name' of arrays, 'file: class.attribute' of those put on an object, 'file:
+    function'.
+    """
     found = set()
 
     def look(frame, event, arg):
@@ -118,6 +136,9 @@ def held_outside(function):
         if event == "return" and place is not None and watched(place):
             for name in long_arrays([*frame.f_locals.items(), ("what it returns", arg)]):
                 found.add(f"{place}: {frame.f_code.co_name}: {name}")
+            this = frame.f_locals.get("self")
+            for name in long_arrays(getattr(this, "__dict__", {}).items()):
+                found.add(f"{place}: {type(this).__name__}.{name}")
 
     before = sys.getprofile()
     sys.setprofile(look)
@@ -127,7 +148,7 @@ def held_outside(function):
             function()
     finally:
         sys.setprofile(before)
-    return found | touched
+    return (found | touched) - PASSED_ON
 
 
 def table(container):
@@ -171,26 +192,45 @@ def test_a_search_and_its_diagnosis(container):
         assert held_outside(work) == set()
 
 
-def test_a_stream_and_a_bound():
-    for estimator, X, y in problems(np.asarray):
-        model = estimator(batch_size=64)
+def wide(X):
+    """Few of many columns in each row, and most columns in none."""
+    return sparse.csr_matrix((X.data, 50 * X.indices, X.indptr), shape=(N, 50 * D))
+
+
+@pytest.mark.parametrize(
+    "container", [np.asarray, sparse.csr_matrix, lambda X: wide(sparse.csr_matrix(X))]
+)
+@pytest.mark.parametrize("plan", STREAMS)
+def test_a_stream(plan, container):
+    """Its calls, of which the second has weights and the third goes on; and what is said of it."""
+    for estimator, X, y in problems(container):
+        model = estimator(**STREAMS[plan])
         classes = {} if estimator is MomentumLinearRegressor else {"classes": np.unique(y)}
 
         def work(model=model, X=X, y=y, classes=classes):
             model.partial_fit(X, y, **classes)
-            stable_learning_rate(type(model)(), X, y)
+            model.partial_fit(X, y, sample_weight=np.linspace(0.5, 2.0, N))
+            diagnose(model.partial_fit(X, y))
 
         assert held_outside(work) == set()
 
 
-def changed(lines):
-    """`Objective.evaluate` that does one thing more."""
-    code = (
-        f"def evaluate(self, theta, local=None):\n    {lines}\n    return of(self, theta, local)"
-    )
-    space = {"of": Objective.evaluate, "np": np}
-    exec(compile(code, str(ROOT / "_core" / "objective.py"), "exec"), space)
-    return space["evaluate"]
+def test_a_bound():
+    for estimator, X, y in problems(np.asarray):
+
+        def work(estimator=estimator, X=X, y=y):
+            stable_learning_rate(estimator(), X, y)
+
+        assert held_outside(work) == set()
+
+
+def changed(method, lines):
+    """A method of the package that does one thing more."""
+    taken, handed = inspect.signature(method), ", ".join(inspect.signature(method).parameters)
+    code = f"def {method.__name__}{taken}:\n    {lines}\n    return of({handed})"
+    space = {"of": method, "np": np}
+    exec(compile(code, inspect.getfile(method), "exec"), space)
+    return space[method.__name__]
 
 
 @pytest.mark.parametrize(
@@ -200,11 +240,28 @@ def changed(lines):
         ("m = self.rows.margins(theta).max()", "_core/objective.py: evaluate"),
         ("m = float(self.rows.margins(theta)[0, 0, 0])", "_core/objective.py: evaluate"),
         ("m = np.linalg.norm(self.rows.margins(theta))", "_core/objective.py: evaluate"),
+        ("self.kept = np.zeros(self.rows.n_rows)", "_core/objective.py: Objective.kept"),
+        ("self.kept = {'s': self.rows.s}", "_core/objective.py: Objective.kept"),
     ],
 )
 def test_it_would_be_noticed(monkeypatch, lines, expected):
     X, margins = table(np.asarray)
     model = MomentumLogisticClassifier(max_iter=2, tol=0, learning_rate=0.1, momentum=0.5)
-    monkeypatch.setattr(Objective, "evaluate", changed(lines))
+    monkeypatch.setattr(Objective, "evaluate", changed(Objective.evaluate, lines))
     found = held_outside(lambda: model.fit(X, margins[:, :2].argmax(axis=1)))
     assert found == {expected}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("s = self.objective.rows.s", "_estimators/streams/call.py: _mean_losses: s"),
+        ("self.s = self.objective.rows.s", "_estimators/streams/call.py: StreamCall.s"),
+    ],
+)
+def test_it_would_be_noticed_in_a_stream(monkeypatch, lines, expected):
+    X, margins = table(np.asarray)
+    monkeypatch.setattr(StreamCall, "_mean_losses", changed(StreamCall._mean_losses, lines))
+    assert held_outside(lambda: MomentumLinearRegressor().partial_fit(X, margins[:, 0])) == {
+        expected
+    }

@@ -12,9 +12,9 @@ from _streams import AT_THE_END, WORST, progressive, ratios, synthetic_streams
 from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
-from sk_momentum._estimators.streams import moments as _moments
+from sk_momentum._core.rows import streamed as _streamed
+from sk_momentum._core.rows.streamed import ARRAYS
 from sk_momentum._estimators.streams import scatter as _scatter
-from sk_momentum._estimators.streams.moments import ARRAYS
 
 AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
 KNOBS = {
@@ -101,7 +101,7 @@ def test_listed_columns_are_those_of_whole_arrays(knobs, fit_intercept, between,
 
     def streamed(most):
         monkeypatch.setattr(_scatter, "MOST_MOVING", most)
-        monkeypatch.setattr(_moments, "MOST_LISTED", most / 2)
+        monkeypatch.setattr(_streamed, "MOST_LISTED", most / 2)
         model, listed = plain("binary", **settings), []
         for call, start in enumerate(range(0, len(y), 10)):
             if call == 10:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from sklearn.model_selection import train_test_split
 
 from .._core.rows.make import make_design, make_rows
@@ -58,6 +59,13 @@ class Rows:
     def take(self, index):
         """The rows ``index``."""
         return replace(self, X=self.X[index], y=self.y[index], weights=self.weights[index])
+
+    def of_columns(self, columns):
+        """The columns of a CSR matrix that holds no others; by their places, in O(nnz)."""
+        X, shape = self.X, (self.X.shape[0], len(columns))
+        places = np.searchsorted(columns, X.indices)
+        X = sparse.csr_matrix((X.data, places, X.indptr), shape=shape, copy=False)
+        return replace(self, X=X)
 
     def of_positive_weight(self):
         """Without the rows of weight 0; the same object where there are none."""

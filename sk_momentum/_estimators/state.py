@@ -13,9 +13,9 @@ from scipy import sparse
 from .._advice.facts import Kept
 from .._core.history import DescentState, Status
 from .._core.rows.origin import Origin
+from .._core.rows.streamed import StreamRecord
 from .._core.rules.names import RuleName
 from .streams.history import StreamHistory
-from .streams.moments import StreamRecord
 
 
 @dataclass(frozen=True)

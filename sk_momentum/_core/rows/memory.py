@@ -28,7 +28,14 @@ class MemoryRows(Targets, Rows):
         Weights that sum to 1.
     loss : loss of `losses`
     origin : Origin, optional
+
+    Attributes
+    ----------
+    step_shares : ndarray of shape (n_rows,) or None
+        Factors in [0, 1] on the weights of the rows in mini-batches; the mean loss is what it is.
     """
+
+    step_shares = None
 
     def __init__(self, *, design, Y, s, loss, origin=None):
         Targets.__init__(self, Y, s, loss, design.dtype)
@@ -70,7 +77,9 @@ class MemoryRows(Targets, Rows):
     def in_double(self):
         """The same rows in float64."""
         design = self.design.in_double()
-        return type(self)(design=design, Y=self.Y, s=self.s, loss=self.loss, origin=self.origin)
+        rows = type(self)(design=design, Y=self.Y, s=self.s, loss=self.loss, origin=self.origin)
+        rows.step_shares = self.step_shares
+        return rows
 
     def columns(self, chosen):
         """The rows of some columns: a copy, never of more than these."""
@@ -220,8 +229,20 @@ class MemoryRows(Targets, Rows):
 
     def batches(self, rng, batch_size, view=None):
         """Mini-batches of the rows, for `batch_gradient`; shuffled where there is an ``rng``."""
-        order = None if rng is None else rng.permutation(self.n_rows)
-        return self.design.batches(order, batch_size, self.targets, view)
+        order, targets = None if rng is None else rng.permutation(self.n_rows), self.targets
+        if self.step_shares is not None:
+            targets = targets.copy()
+            targets[-1] *= self.step_shares
+        return self.design.batches(order, batch_size, targets, view)
+
+    def loss_of_steps(self, theta):
+        """sum_i s_i share_i loss_i, with the shares that rows have in steps, of shape (m,)."""
+        shares = np.ones(self.n_rows) if self.step_shares is None else self.step_shares
+        s = self.s * shares
+        return sum(
+            self.loss.value(self.block_margins(theta, block), self.Y[:, rows], s[rows])
+            for rows, block in self.design.blocks
+        )
 
     def batch_gradient(self, theta, batch):
         """n / |B| sum_{i in B} s_i grad loss_i, of shape (m, k, p)."""

@@ -15,14 +15,14 @@ from ..._core.descent import descend
 from ..._core.history import Status
 from ..._core.knobs import streamed_preconditioner_of
 from ..._core.rows.origin import Origin
+from ..._core.rows.streamed import StreamRecord
 from ..._core.rules.momentum import Guarded
 from ..._core.threads import one_blas_thread
 from ..problem import batch_of, objective_of, plan_of
 from ..state import Draws, FitState, meaning_of
 from .history import StreamHistory
-from .moments import StreamRecord
 from .scatter import of_columns, scatter
-from .steps import StreamObjective, stream_rule, streamed_geometry
+from .steps import stream_rule, streamed_geometry
 
 # How a stream changes the plan: one epoch in the rows' order, no stopping rule.
 PLAN = {
@@ -55,7 +55,7 @@ def stream_call(settings, rows, loss, *, last, started, verbose=False):
     -------
     StreamCall
     """
-    columns = columns_in_play(settings, rows.X, last)
+    columns = columns_in_play(settings, rows, last)
     call = StreamCall(settings, rows, loss, last, columns)
     call.run(started, verbose)
     if call.undone and columns is not None:
@@ -65,12 +65,12 @@ def stream_call(settings, rows, loss, *, last, started, verbose=False):
     return call
 
 
-def columns_in_play(settings, X, last):
+def columns_in_play(settings, rows, last):
     """The columns that the steps of a call do more to than to decay; None for all."""
-    if not sparse.issparse(X):
+    if not sparse.issparse(rows.X):
         return None
-    state = None if last is None else last.state
-    chosen = [X.indices]
+    state, d = None if last is None else last.state, rows.X.shape[1]
+    chosen = [rows.X.indices]
     if state is not None and state.stream is not None:
         chosen.append(state.stream.offset)
     has_l1 = settings.alpha > 0 and settings.l1_ratio > 0
@@ -85,18 +85,11 @@ def columns_in_play(settings, X, last):
         for moving in (last.coef, *arrays):
             if np.ndim(moving) or sparse.issparse(moving):
                 shape = (-1, moving.shape[-1])
-                chosen.append(moving.reshape(shape)[:, : X.shape[1]].nonzero()[1])
+                chosen.append(moving.reshape(shape)[:, :d].nonzero()[1])
     columns = np.sort(np.concatenate(chosen))
     # As np.unique, which hashes first: 0.2 ms for 5,000 entries.
     columns = columns[np.append(True, columns[1:] != columns[:-1])[: len(columns)]]
-    return None if len(columns) >= MOST_COLUMNS * X.shape[1] else columns
-
-
-def taken(X, columns):
-    """The columns of a CSR matrix that holds no others; by their places, in O(nnz)."""
-    places = np.searchsorted(columns, X.indices)
-    shape = (X.shape[0], len(columns))
-    return sparse.csr_matrix((X.data, places, X.indptr), shape=shape, copy=False)
+    return None if len(columns) >= MOST_COLUMNS * d else columns
 
 
 class StreamCall:
@@ -126,9 +119,9 @@ class StreamCall:
         self.settings, self.columns, self.n_features = settings, columns, rows.X.shape[1]
         carried = self.carried = None if last is None else last.state
         if columns is not None:
-            rows = replace(rows, X=taken(rows.X, columns))
+            rows = rows.of_columns(columns)
         origin = Origin.zero(rows.X.shape[1], rows.n_outputs)
-        self.objective = StreamObjective.of(objective_of(settings, rows, loss, origin=origin))
+        self.objective = objective_of(settings, rows, loss, origin=origin)
         self.n_rows = len(rows.y)
         self.batch_size = batch_of(settings, self.n_rows) or self.n_rows
         self.before = (carried and carried.stream) or StreamRecord.empty(self.n_features)
@@ -137,7 +130,7 @@ class StreamCall:
             streamed_preconditioner_of(
                 settings.preconditioner, learning_rate=settings.learning_rate
             ),
-            weights=rows.weights,
+            given=rows,
             batch_size=self.batch_size,
             before=self.before.of(columns),
         )
@@ -209,7 +202,7 @@ class StreamCall:
     def weighed_losses(self):
         """The losses before and after, with a row counting for what it counts for in a step."""
         points = self.start, self._in_play(self.outcome.theta)
-        return [self.objective.weighed_loss(theta[None]) for theta in points]
+        return [self.objective.rows.loss_of_steps(theta[None])[0] for theta in points]
 
     def _in_play(self, array):
         """The columns in play, and the intercept where the array has one."""

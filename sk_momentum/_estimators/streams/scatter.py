@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..._core.rows.origin import Origin
+from ..._core.rows.streamed import places, with_inserted
 from ..._core.rules.absent import BLOCK, Idle
-from .moments import places, with_inserted
 
 # The share of columns that ever moved from which on the steps of all are taken, which costs less
 # than to pick them out.

@@ -18,9 +18,8 @@ import numpy as np
 from ..._core.geometry.diagonal import Diagonal
 from ..._core.geometry.identity import Identity
 from ..._core.knobs import MINIBATCH_MOMENTUM, make_rule
-from ..._core.objective import Objective
+from ..._core.rows.streamed import StreamedMoments
 from ..._core.rules.momentum import FixedMomentum, steady_state_factor
-from .moments import StreamedMoments
 
 # Progressive loss beside the better of SGD and the null model, worst chunk of five streams each,
 # with the exponents 0.5, 0.6, 0.7: a waking column 1.83, 1.45, 1.18; sorted by target 0.86, 1.12,
@@ -38,54 +37,15 @@ class StreamedDiagonal(Diagonal):
         return np.full((1, 1), max(self.objective.moments.smoothness, 1.0))
 
 
-class StreamObjective(Objective):
-    """F over the rows of a call, whose steps take a row at its `step_shares`.
-
-    Attributes
-    ----------
-    step_shares : ndarray of shape (n_rows,) or None
-        Factors in [0, 1] on the weights of the rows in steps; F itself is what it is.
-    """
-
-    step_shares = None
-
-    @classmethod
-    def of(cls, objective):
-        """The same as `objective`."""
-        return cls(
-            rows=objective.rows,
-            penalty=objective.penalty,
-            fit_intercept=objective.fit_intercept,
-        )
-
-    def batches(self, rng, batch_size, view=None):
-        """Mini-batches of the rows in their order: a stream does not shuffle."""
-        targets = self.rows.targets
-        if self.step_shares is not None:
-            targets = targets.copy()
-            targets[-1] *= self.step_shares
-        return self.rows.design.batches(None, batch_size, targets, view)
-
-    def weighed_loss(self, theta):
-        """The mean loss of one candidate with the rows' weights in steps."""
-        rows = self.rows
-        shares = np.ones(rows.n_rows) if self.step_shares is None else self.step_shares
-        weights = rows.s * shares
-        return sum(
-            rows.loss.value(rows.block_margins(theta, block), rows.Y[:, own], weights[own])
-            for own, block in rows.design.blocks
-        )[0]
-
-
-def streamed_geometry(objective, name, *, weights, batch_size, before):
+def streamed_geometry(objective, name, *, given, batch_size, before):
     """The geometry of that name for the rows of a call.
 
     Parameters
     ----------
-    objective : StreamObjective
+    objective : Objective
     name : None or "diagonal"
-    weights : ndarray of shape (n_rows,)
-        Weights of the rows before they were normalised.
+    given : Rows
+        The rows as they were handed in, with weights that are not normalised.
     batch_size : int
         The rows of a batch.
     before : StreamRecord
@@ -96,7 +56,7 @@ def streamed_geometry(objective, name, *, weights, batch_size, before):
     objective.moments = StreamedMoments(
         objective.rows,
         centered=bool(objective.fit_intercept),
-        weights=weights,
+        weights=given.weights,
         batch_size=batch_size,
         before=before,
         curvature=objective.loss.curvature_bound,
@@ -106,7 +66,7 @@ def streamed_geometry(objective, name, *, weights, batch_size, before):
 
 
 def stream_rule(geometry, *, learning_rate, momentum, momentum_type, batch_size, rows_before):
-    """The rule and the learning rate of a call; the objective's steps are told of large rows.
+    """The rule and the learning rate of a call; the rows are told what steps may take of each.
 
     Parameters
     ----------
@@ -139,13 +99,7 @@ def stream_rule(geometry, *, learning_rate, momentum, momentum_type, batch_size,
     n_seen = rows_before + moments.record.n_rows
     memory = shortest * (1 + n_seen / shortest) ** FORGETTING
     # A row alone must not be stepped past: eta times its smoothness is at most its batch's rows.
-    n = len(moments.row_curvature)
-    share_of_batch = np.ones(n)
-    if n % batch_size:
-        share_of_batch[-(n % batch_size) :] = n % batch_size / batch_size
-    with np.errstate(over="ignore"):  # of rows that nothing is known of
-        shares = memory * share_of_batch / moments.row_curvature
-    geometry.objective.step_shares = np.minimum(1.0, shares)
+    moments.bound_steps(memory)
     rule = FixedMomentum(geometry, momentum_type=momentum_type, momentum=beta)
     # In units of P, which has lambda in it.
     step = smoothness * batch_size / memory
