@@ -4,6 +4,8 @@
     python benchmarks/mutants.py --sample 30                # 30 mutants a file, seeded
     python benchmarks/mutants.py --file _core/rows/moments.py --line 52
     python benchmarks/mutants.py --file _core/rows/moments.py --list  # all, without trying them
+    python benchmarks/mutants.py --file _core/rows/dask.py --record   # the tests that are its own
+    python benchmarks/mutants.py --file _core/rows/dask.py --sample 30
 
 A mutant is one small change of a file's syntax tree, written into a copy of the package and handed
 to the tests that run its lines.  Where one fails the mutant is killed.  Survivors are printed:
@@ -24,8 +26,13 @@ from _covering import PACKAGE, load, record, sources
 from _mutations import mutants_of
 from _trial import Choice, Copy, warm_up
 
-# Left out: where threads are started, what is abstract, and rows that are another package's.
-LEFT_OUT = {"_core/threads.py", "_core/rows/protocol.py", "_core/rows/dask.py"}
+# Left out unless they are asked for by name: where threads are started, what is abstract, and rows
+# that are another package's; and the tests, of those that are slow, that are theirs.
+LEFT_OUT = {
+    "_core/threads.py": ["tests/test_pool.py", "tests/test_threads.py"],
+    "_core/rows/protocol.py": ["tests/test_seams.py", "tests/test_core_rows.py"],
+    "_core/rows/dask.py": ["tests/test_core_rows.py", "tests/test_dask.py"],
+}
 CORE = [name for name in sources() if name.startswith("_core/") and name not in LEFT_OUT]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.txt")
 RECORDING = Path(tempfile.gettempdir()) / "sk_momentum-tests-by-line.json"
@@ -132,7 +139,8 @@ def main():
     add("tests", nargs="*", help="with --record: only these tests, added to the recording")
     options = parser.parse_args()
     if options.record:
-        return record(options.recording, options.tests)
+        own = [test for file in options.file or () for test in LEFT_OUT.get(file, ())]
+        return record(options.recording, options.tests + own)
     if options.list:
         for mutant in chosen_mutants(options):
             print(f"(line {mutant.line}) {mutant.key}")
