@@ -35,6 +35,16 @@ class Rows:
         """Their number."""
         return len(self.y)
 
+    @property
+    def n_features(self):
+        """The number of columns."""
+        return self.X.shape[1]
+
+    @property
+    def gram_pays(self):
+        """As the design's of them."""
+        return make_design(self.X).gram_pays
+
     def for_loss(self, loss, *, fit_intercept, origin=None):
         """The rows of the core, for a loss: about the origin given, else one of their own."""
         # By the largest first: the sum of large weights may overflow.

@@ -99,6 +99,8 @@ class CollectionRows:
     factors : ndarray
         The weight of every label.
     n_outputs, n_features : int
+    gram_pays : bool
+        Whether a Gram matrix is known to pay before anything is read.
     """
 
     blocks: list
@@ -110,6 +112,7 @@ class CollectionRows:
     factors: np.ndarray
     n_outputs: int
     n_features: int
+    gram_pays = False
 
     @property
     def n_rows(self):

@@ -85,8 +85,9 @@ def fit_together(
     moments=None,
     observer=None,
     gradient_norms=True,
+    at_once=None,
 ):
-    """Fit estimators that differ in learning_rate, momentum and alpha only, in one descent.
+    """Fit estimators that differ in learning_rate, momentum and alpha only, together.
 
     Parameters
     ----------
@@ -99,10 +100,13 @@ def fit_together(
     observer : observer of `_callbacks`, optional
     gradient_norms : bool
         As in `Plan`.
+    at_once : callable, optional
+        at_once(settings, rows, loss) -> how many of them may share a descent; all by default.
 
     Returns
     -------
     Training
+        The problem is that of the last descent.
     """
     started = time.perf_counter()
     first, candidates = estimators[0], [settings_of(each) for each in estimators]
@@ -113,35 +117,38 @@ def fit_together(
     check_together(settings, minibatch=None if settings.batch_size else False)
     rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
     rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
-    loss = first._loss(rows.n_outputs)
-    problem = problem_of(candidates, rows, loss, moments)
-    meaning = meaning_of(settings, problem.rule, problem.geometry)
-    # Candidates that are done leave the rule.
-    momentum, origin = problem.rule.momentum, problem.objective.origin
-    outcomes = run(
-        problem,
-        plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
-        last=last,
-        state=None if state is None else state.descent_for(meaning),
-        rng=draws.rng,
-        validation=held_out and objective_of(settings, held_out, loss, origin=origin),
-        started=started,
-        observer=observer,
-    )
-    held_out_of_these = held_out is not None and X_val is None
-    for i, (each, outcome) in enumerate(zip(estimators, outcomes)):
-        kept = kept_of(
-            outcome,
-            problem.objective,
-            problem.batch_size,
-            alpha=each.alpha,
-            held_out=held_out_of_these,
+    loss, outcomes = first._loss(rows.n_outputs), []
+    size = len(estimators) if at_once is None else at_once(settings, rows, loss)
+    for i in range(0, len(estimators), size):
+        part = slice(i, i + size)
+        problem = problem_of(candidates[part], rows, loss, moments)
+        meaning = meaning_of(settings, problem.rule, problem.geometry)
+        # Candidates that are done leave the rule.
+        momentum, origin = problem.rule.momentum, problem.objective.origin
+        found = run(
+            problem,
+            plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
+            last=last,
+            state=None if state is None else state.descent_for(meaning),
+            rng=draws.rng,
+            validation=held_out and objective_of(settings, held_out, loss, origin=origin),
+            started=started,
+            observer=observer,
         )
-        left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
-        each._take_found(first)
-        each._set_fitted(
-            outcome, problem.geometry.name, problem.learning_rate[i], momentum[i], left
-        )
+        for each, outcome, beta, eta in zip(
+            estimators[part], found, momentum, problem.learning_rate
+        ):
+            kept = kept_of(
+                outcome,
+                problem.objective,
+                problem.batch_size,
+                alpha=each.alpha,
+                held_out=held_out is not None and X_val is None,
+            )
+            left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
+            each._take_found(first)
+            each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
+        outcomes += found
     return Training(outcomes, problem, last is not None)
 
 

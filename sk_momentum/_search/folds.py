@@ -1,6 +1,7 @@
 """Candidates trained and scored on one split: what the search hands to its workers."""
 
 import time
+from contextlib import nullcontext
 from functools import cached_property, partial
 from traceback import format_exc
 
@@ -23,8 +24,10 @@ from .._core.quadratic import QuadraticObjective
 from .._core.rows.make import make_design
 from .._core.rows.moments import MergedMoments
 from .._core.rows.threaded import moments_of_rows
+from .._estimators.problem import batch_of
 from .._estimators.training import fit_together
-from .groups import has_l1, is_auto, searched_step
+from .._estimators.validation import SeenTable
+from .groups import searched_step
 from .pipelines import OwnFitError, only_transforms, rows_of_last_step
 
 # Plane search keeps some eight vectors of n rows a candidate and output; together they may take
@@ -173,7 +176,7 @@ class Split:
         self.score_params_train = check_method_params(X, params=score_params, indices=train)
         self.score_params_test = check_method_params(X, params=score_params, indices=test)
         self.handed = None
-        self.whole = False
+        self.whole = self.predicts = False
 
     def hand_over(self, *, predicts):
         """Fit the earlier steps of a Pipeline.
@@ -183,6 +186,7 @@ class Split:
         transform, the test rows are transformed once for all candidates.
         """
         self.handed = rows_of_last_step(self.model, *self.train, self.fit_params)
+        self.predicts = predicts
         routed = routing_enabled() and bool(self.score_params_test)
         same = predicts and only_transforms(self.model) and not routed
         self.whole = isinstance(self.model, Pipeline) and not same
@@ -192,6 +196,11 @@ class Split:
         """X and y of the test rows, as scorers see them."""
         X, y = self.cut_test()
         return self.as_seen(X), y
+
+    @cached_property
+    def seen_test(self):
+        """X of the test rows, checked once for all candidates."""
+        return SeenTable(self.test_as_seen[0])
 
     @cached_property
     def train_as_seen(self):
@@ -221,7 +230,10 @@ class Split:
             (X, y), params = self.test_as_seen, self.score_params_test
         if self.whole:
             final = self.handed.ending_in(final)
-        return score(final, X, y, scorer, params, error_score)
+        # Of scorers of other kinds nobody knows what they do to X.
+        known = self.predicts and not of_train
+        with self.seen_test.in_use() if known else nullcontext():
+            return score(final, X, y, scorer, params, error_score)
 
 
 def fit_group(estimators, rows, *, errors, error_score, fold_moments, observer):
@@ -237,24 +249,30 @@ def fit_group(estimators, rows, *, errors, error_score, fold_moments, observer):
     # Rows held out for validation are in the folds.
     moments = KnownMoments(None if estimators[0].early_stopping else fold_moments)
     sound = [i for i, found in enumerate(errors) if found is None]
-    for chunk in chunks(sound, estimators, rows):
+    todo = [sound] if sound else []
+    while todo:
+        chosen = todo.pop()
         try:
             training = fit_together(
-                [estimators[i] for i in chunk],
+                [estimators[i] for i in chosen],
                 rows.handed.X,
                 rows.handed.y,
                 **rows.handed.params,
                 moments=moments,
                 observer=observer,
                 gradient_norms=False,
+                at_once=at_once,
             )
         except Exception:
             if error_score == "raise":
                 raise
-            for i in chunk:
-                errors[i] = format_exc()
+            if len(chosen) > 1:
+                # Each by itself: what one of them cannot stand the others can.
+                todo += [[i] for i in chosen]
+                continue
+            errors[chosen[0]] = format_exc()
             continue
-        for i, outcome in zip(chunk, training.outcomes):
+        for i, outcome in zip(chosen, training.outcomes):
             outcomes[i] = outcome
     return outcomes, errors
 
@@ -292,25 +310,20 @@ def score_group(
     return fits
 
 
-def chunks(indices, estimators, rows):
-    """Cut a group where descending together would take too much memory, or change the path."""
-    if not indices:
-        return []
-    final = estimators[indices[0]]
-    size = len(indices)
-    searches = is_auto(final.learning_rate) and is_auto(final.momentum)
-    if searches and final.batch_size is None:
-        if has_l1(final):
-            # A working set would be that of all candidates together.
-            size = 1
-        elif is_classifier(final):
-            X, y = rows.handed.X, rows.handed.y
-            shape = getattr(X, "shape", None) or np.shape(X)
-            # A lazy array has no tolist of its own.
-            outputs = len(set(np.asarray(y).ravel().tolist()))
-            vectors = SEARCH_VECTORS * (1 if outputs <= 2 else outputs)
-            size = max(1, int(SEARCH_MEMORY * (shape[1] if len(shape) == 2 else 1) / vectors))
-    return [indices[a : a + size] for a in range(0, len(indices), size)]
+def at_once(settings, rows, loss):
+    """How many candidates of these settings may descend at once: memory is limited, paths stay.
+
+    Numbers and mini-batches keep nothing of n rows; nor do squared errors from moments.
+    """
+    everything = np.iinfo(np.int64).max
+    if not settings.both_auto or batch_of(settings, rows.n_rows) is not None:
+        return everything
+    if settings.alpha * settings.l1_ratio > 0 and not rows.gram_pays:
+        # A working set would be that of all candidates together.
+        return 1
+    if loss.is_quadratic:
+        return everything
+    return max(1, int(SEARCH_MEMORY * rows.n_features / (SEARCH_VECTORS * rows.n_outputs)))
 
 
 class KnownMoments:
