@@ -5,7 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import estimator_class, plain, problem, random_weights, raw_table
-from _same_search import BOTH, CLASSIFIER, KNOBS, as_frame, assert_same_search, requesting, run
+from _same_search import (
+    BOTH,
+    CLASSIFIER,
+    KNOBS,
+    as_frame,
+    assert_same_search,
+    mean_error,
+    requesting,
+    run,
+)
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
@@ -16,6 +25,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor
+from sk_momentum._estimators import validation as _validation
 from sk_momentum._search.folds import moments_of_folds
 
 # ----------------------------------------------- splits that partition the rows, or seem to do so
@@ -187,7 +197,34 @@ def test_weights_routed_to_fit_and_scorer_on_training_rows_too(in_pipeline):
         assert_same_search(model, grid, X, y, fit_params, **settings)
 
 
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", mean_error])
+def test_test_rows_are_checked_once_where_scorers_only_predict(scoring, monkeypatch):
+    X, y = problem("binary")
+    splits = list(KFold(3).split(X))
+    checked, check = [], _validation.table_of_numbers
+
+    def counted(X, **checks):
+        checked.append(len(X))
+        return check(X, **checks)
+
+    monkeypatch.setattr(_validation, "table_of_numbers", counted)
+    settings = {"cv": splits, "scoring": scoring, "refit": False}
+    run(MomentumGridSearchCV, plain("binary", max_iter=3), KNOBS, X, y, **settings)
+    times = 4 if callable(scoring) else 1
+    assert sum(n < len(X) / 2 for n in checked) == 3 * times
+
+
 # ---------------------------------------------------------------------- candidates and their order
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the:UserWarning")
+@pytest.mark.parametrize("loss", ["squared", "binary"])
+def test_what_one_candidate_cannot_stand_the_others_of_its_descent_can(loss):
+    """A penalty whose inverse no number holds."""
+    X, y = problem(loss)
+    with pytest.warns(FitFailedWarning):
+        search = assert_same_search(estimator_class(loss)(), {"alpha": [0.1, 1e308]}, X, y, cv=3)
+    assert search.cv_results_["split0_status"].tolist() == ["converged", "failed"]
 
 
 @pytest.mark.parametrize("loss", ["binary", "multinomial"])
