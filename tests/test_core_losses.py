@@ -5,6 +5,8 @@ import pytest
 from _core import LOSSES, encoded_targets, n_outputs, weights
 from _twin import residuals, row_losses
 
+from sk_momentum._core.losses import LARGEST_ODDS, sum_of_logs
+
 N = 40
 
 
@@ -47,6 +49,42 @@ def test_value_and_derivative_are_the_twins(loss, scale):
         result = loss.derivative(given, Y, s)
     assert result is given
     np.testing.assert_allclose(result, R, rtol=1e-10, atol=1e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("common", [True, False])
+@pytest.mark.parametrize("n", [1, 7, 999, 3001])
+@pytest.mark.parametrize("scale", [0.1, 5.0, 800.0])
+def test_value_and_derivative_at_once(loss, scale, n, common, dtype):
+    """As each by itself, whatever the number of rows and the margins; equal weights or not."""
+    Y = encoded_targets(type(loss), n).astype(dtype)
+    s = (np.full(n, 1 / n) if common else weights(n)).astype(dtype)
+    Z = margins(loss, m=3, scale=scale, n=n).astype(dtype)
+    Z[1] = 12 * np.abs(Z[1]) * (Y if family(loss) == "binary" else 1)
+    exact = np.float64 if family(loss) == "binary" else dtype
+    expected = loss.second_order(*(each.astype(exact) for each in (Z, Y, s)))[0]
+    value, R = loss.value_and_derivative(Z.copy(), Y, s)
+    eps = np.finfo(dtype).eps
+    tiny = np.finfo(dtype).tiny
+    np.testing.assert_allclose(value, expected, rtol=max(1e3 * eps, 1e-12), atol=tiny)
+    with np.errstate(over="ignore"):
+        each = loss.derivative(Z.copy(), Y, s)
+    np.testing.assert_allclose(R, each, rtol=100 * eps, atol=eps)
+
+
+@pytest.mark.parametrize("n", [2, 1000, 5000])
+@pytest.mark.parametrize("largest", [1e-300, 1e-9, 1.0, LARGEST_ODDS])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_few_logarithms_are_as_good_as_many(n, largest, dtype):
+    """Of odds near 0, whose logarithms 1 + e would lose, and of the largest ones."""
+    rng = np.random.default_rng(0)
+    E = (largest * rng.random((3, 1, n))).astype(dtype)
+    E[1] = largest
+    given = E.copy()
+    expected = np.log1p(E.astype(np.float64)).sum(axis=-1)
+    found = sum_of_logs(E)
+    np.testing.assert_array_equal(E, given)
+    np.testing.assert_allclose(found, expected, rtol=30 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 800.0])

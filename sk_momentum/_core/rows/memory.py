@@ -105,9 +105,9 @@ class MemoryRows(Targets, Rows):
         F, G = np.zeros(len(theta)), None
         for rows, block in self.design.blocks:
             Y, s = self.Y[:, rows], self.s[rows]
-            Z = self.block_margins(theta, block)
-            F += self.loss.value(Z, Y, s)
-            G_block = self.block_gradient(self.loss.derivative(Z, Y, s), block, theta.shape[-1])
+            value, R = self.loss.value_and_derivative(self.block_margins(theta, block), Y, s)
+            F += value
+            G_block = self.block_gradient(R, block, theta.shape[-1])
             G = G_block if G is None else np.add(G, G_block, out=G)
         return F, G
 
