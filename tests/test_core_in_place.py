@@ -106,6 +106,13 @@ def test_as_plain_steps(loss, momentum_type, fit_intercept, monkeypatch):
     assert (np.delete(theta[..., :D], 11, axis=-1) != 0).any(axis=(0, 1)).all()
 
 
+def test_without_any_penalty(monkeypatch):
+    monkeypatch.setitem(globals(), "ALPHAS", (0.0,) * len(BETAS))
+    for loss in LOSSES:
+        assert not problem(loss).penalty.has_l2
+        assert_as_plain(monkeypatch, lambda loss=loss: problem(loss), "ema")
+
+
 def test_from_anywhere(monkeypatch):
     """Also where a column without curvature has a coefficient, which stays."""
     loss, start = LOSSES[0], np.random.default_rng(1).standard_normal(D + 1)

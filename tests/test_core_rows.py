@@ -259,6 +259,17 @@ def test_hessians_from_the_read_of_a_gradient(rows_of):
     same(tuple(found), tuple(expected))
 
 
+def test_chunks_let_go_of_their_buffers(rows_of):
+    """After a sweep: each of them has some, and all together would be as many margins."""
+    alone, rows = rows_of(plain), rows_of(on_threads)
+    for each in (alone, rows):
+        each.evaluate(points(each))
+    assert alone._buffers
+    assert not any(chunk._buffers for _, chunk in rows.chunks)
+    # Who has threads of its own asks BLAS for one.
+    assert (alone.has_threads, rows.has_threads) == (False, True)
+
+
 def test_reads_are_counted(rows_of):
     """X is read once a call that needs it, and not where margins say enough."""
     rows = rows_of(on_dask)
@@ -270,6 +281,9 @@ def test_reads_are_counted(rows_of):
     assert rows.reads == before + 2
     rows.advance(margins, steps, np.ones((M, 2)))
     rows.margins(0 * theta)
+    rows.along(local, steps)
+    rows.curvature_along(steps)
+    rows.combine(np.ones((M, 2)), steps, margins)
     rows.best_constant()
     assert rows.reads == before + 2
     rows.gradient(local, D + 1)

@@ -117,6 +117,53 @@ def test_too_many_columns_for_a_hessian_are_searched_together(loss, monkeypatch)
     assert rule.state == {}
 
 
+def test_an_inner_search_without_a_step_left_ends(monkeypatch):
+    """However small the share that it is asked for."""
+    steps = []
+
+    class Watched(ProximalSearch):
+        def step(self, theta, G, eta=None):
+            steps.append(1)
+            super().step(theta, G)
+
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.ProximalSearch", Watched)
+    monkeypatch.setattr("sk_momentum._core.rules.working_set.INNER_SHARE", 0.0)
+    objective = sparse_problem()
+    rule, theta = WorkingSet(ColumnScales(objective)), objective.null_model(1)
+    rule.init(theta)
+    rule.step(theta, objective.evaluate(theta)[1])
+    assert len(steps) < INNER_EPOCHS
+
+
+def test_candidates_leave_a_search_of_all_columns_and_it_says_who_is_done(monkeypatch):
+    """Those that stay step as in company; back among few columns nobody is exhausted."""
+    names = [
+        f"sk_momentum._core.rules.working_set.{n}_EPOCHS" for n in ("HESSIAN", "WORKING_GRAM")
+    ]
+    for name in names:
+        monkeypatch.setattr(name, 0.0)
+    together, one = sparse_problem(2), sparse_problem(1)
+    rules = [WorkingSet(ColumnScales(objective)) for objective in (together, one)]
+    thetas = [objective.null_model(m) for objective, m in ((together, 2), (one, 1))]
+    for number in range(4):
+        for rule, theta in zip(rules, thetas):
+            if number == 0:
+                rule.init(theta)
+            rule.step(theta, rule.objective.evaluate(theta, rule.local)[1])
+        if number == 1:
+            kept = np.array([False, True])
+            thetas[0] = thetas[0][kept]
+            for each in (together, rules[0].geometry, rules[0]):
+                each.keep(kept)
+        np.testing.assert_allclose(thetas[0][-1], thetas[1][0], rtol=1e-8, atol=1e-11)
+    rules[0].wide.exhausted[:] = True
+    assert np.all(rules[0].exhausted)
+    for name in names:
+        monkeypatch.setattr(name, np.inf)
+    rules[0].step(thetas[0], together.evaluate(thetas[0], rules[0].local)[1])
+    assert not np.any(rules[0].exhausted)
+
+
 def test_columns_with_a_coefficient_are_in_play_and_the_worst_of_the_others():
     """Twice as many as have one, at least a hundred, and none without a violation."""
     objective = sparse_problem()
