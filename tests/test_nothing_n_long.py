@@ -33,10 +33,10 @@ LENGTHS = {N, *PARTS, *(N - part for part in PARTS)}
 PASSED_ON = {"_core/descent.py: _gradients: batch", "_core/objective.py: batch_gradient: batch"}
 STREAMS = {
     "auto": {},
-    "batches": {"batch_size": 64},
-    "numbers": {"batch_size": 64, "learning_rate": 0.01, "momentum": 0.5},
+    "batches": {"batch_size": 250},
+    "numbers": {"batch_size": 250, "learning_rate": 0.01, "momentum": 0.5},
     "diagonal": {"learning_rate": 0.1, "momentum": 0.9, "preconditioner": "diagonal"},
-    "l1": {"batch_size": 64, "l1_ratio": 0.5, "average": True},
+    "l1": {"batch_size": 250, "l1_ratio": 0.5, "average": True},
 }
 # Rows and the kernels that they hand their blocks to.
 ROWS = ("_core/rows/", "_core/losses.py", "_core/threads.py")
@@ -198,7 +198,7 @@ def wide(X):
 
 
 @pytest.mark.parametrize(
-    "container", [np.asarray, sparse.csr_matrix, lambda X: wide(sparse.csr_matrix(X))]
+    "container", [np.asarray, lambda X: wide(sparse.csr_matrix(X))], ids=["dense", "wide"]
 )
 @pytest.mark.parametrize("plan", STREAMS)
 def test_a_stream(plan, container):
