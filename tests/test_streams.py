@@ -419,3 +419,17 @@ def test_a_scale_that_goes_up_takes_the_coefficient_down(loss, container):
     call = StreamCall(settings_of(again), rows, again._loss(k), last_fit(again), None)
     # Rows that were large beside the old scales count in full by and by.
     assert call.objective.moments.shrinkage[1] > 0.5
+
+
+def test_a_stream_of_float32_carries_the_digits_that_its_coefficients_lose():
+    """Of few columns in play as of all: the next call goes on from the iterate itself."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(60, 400, 0.01, format="csr", random_state=0, dtype=np.float32)
+    y = rng.standard_normal(60)
+    for rows in (X, X.toarray()):
+        model = MomentumLinearRegressor().partial_fit(rows, y)
+        point, coef = model._state.descent.point, model.coef_
+        assert coef.dtype == np.float32
+        exact = point[0, :-1]
+        np.testing.assert_array_equal(exact.astype(np.float32), coef)
+        assert (exact != coef).any()
