@@ -118,9 +118,9 @@ def fit_together(
     rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
     rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
     loss, outcomes = first._loss(rows.n_outputs), []
-    size = len(estimators) if at_once is None else at_once(settings, rows, loss)
-    for i in range(0, len(estimators), size):
-        part = slice(i, i + size)
+    most = len(estimators) if at_once is None else at_once(settings, rows, loss)
+    ends = np.linspace(0, len(estimators), -(-len(estimators) // most) + 1).astype(int)
+    for part in map(slice, ends[:-1], ends[1:]):
         problem = problem_of(candidates[part], rows, loss, moments)
         meaning = meaning_of(settings, problem.rule, problem.geometry)
         # Candidates that are done leave the rule.

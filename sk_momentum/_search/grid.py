@@ -10,12 +10,13 @@ class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
 
     The same arguments, results and winner as
     :class:`sklearn.model_selection.GridSearchCV`.  Within a split, all candidates that differ only
-    in `learning_rate`, `momentum` or `alpha` advance in one descent, which reads X once a step for
-    all of them; candidates that have converged or diverged leave it.  Other parameters make
-    groups.  The earlier steps of a Pipeline are fitted once per split and setting, and squared
-    errors take every split's Gram matrix from those of the other folds.  A Pipeline of another
-    class than scikit-learn's fits itself, on a last step that only keeps the rows that it is
-    handed, and is scored as a whole.
+    in `learning_rate`, `momentum` or `alpha` advance in one descent, which reads X once a step
+    for all of them; candidates that have converged or diverged leave it.  Each starts where it
+    would alone, at the null model on "auto": its epochs and losses do not depend on the rest
+    of the grid.  Other parameters make groups.  The earlier steps of a Pipeline are fitted
+    once per split and setting, and squared errors take every split's Gram matrix from those of
+    the other folds.  A Pipeline of another class than scikit-learn's fits itself, on a last
+    step that only keeps the rows that it is handed, and is scored as a whole.
 
     Parameters
     ----------
