@@ -210,8 +210,8 @@ class BinaryLogLoss(Loss):
         """Overwrite Z with s_i dloss/dz_i = -s_i t_i / (1 + exp(t_i z_i))."""
         Z *= Y
         np.exp(Z, out=Z)
-        Z += 1
-        return np.divide(Y * -s, Z, out=Z)
+        np.subtract(-1, Z, out=Z)
+        return np.divide(Y * s, Z, out=Z)
 
     @staticmethod
     def second_order(Z, Y, s):

@@ -32,25 +32,27 @@ class Identity(Geometry):
 
     def __init__(self, objective):
         super().__init__(objective)
-        # Candidates for which raw coordinates have no step left that F can see.
+        # Candidates for which raw coordinates have no step left that F can see; whether any has.
         self.exhausted = np.zeros(len(self.l2), dtype=bool)
+        self._falls_back = False
 
     def direction(self, G):
         """P^-1 g = g in (w, b); with b about an origin o as (g_w + o g_b, g_b + o . u_w)."""
-        if not self.objective.rows.moved and not self.exhausted.any():
+        if not self.objective.rows.moved and not self._falls_back:
             return G
         origin, d = self.objective.origin.rows, self.objective.n_features
         U = G.copy()
         if self.objective.rows.moved:
             U[..., :d] += origin * G[..., -1:]
             U[..., -1] += U[..., :d] @ origin
-        if self.exhausted.any():
+        if self._falls_back:
             U[self.exhausted] = self.units.direction(G)[self.exhausted]
         return U
 
     def forget(self, chosen):
         """Take steps in `units`, for the candidates ``chosen``."""
         self.exhausted = self.exhausted | chosen
+        self._falls_back = bool(self.exhausted.any())
 
     @cached_property
     def units(self):
@@ -89,5 +91,6 @@ class Identity(Geometry):
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.exhausted = self.exhausted[kept]
+        self._falls_back = bool(self.exhausted.any())
         if "units" in vars(self):
             self.units.keep(kept)

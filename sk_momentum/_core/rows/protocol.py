@@ -11,6 +11,7 @@ Parameters theta have shape (m, k, p): p = d, or d + 1 with the intercept last.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ class Rows(ABC):
     # Whether sweeps are spread over threads of this process already.
     has_threads = False
 
-    @property
+    @cached_property
     def moved(self) -> bool:
         """Whether columns are about another point than 0."""
         return bool(self.origin.rows.any())
