@@ -1,5 +1,7 @@
 """Every private import and version difference of scikit-learn and SciPy, and nothing else."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.sparse import _sparsetools
 from sklearn.base import _fit_context
@@ -69,7 +71,12 @@ warn_or_raise_about_fit_failures = _warn_or_raise_about_fit_failures
 
 def blas_libraries():
     """The BLAS libraries that are loaded, whose numbers of threads can be set."""
-    return _get_threadpool_controller().select(user_api="blas")
+    return _blas_among(_get_threadpool_controller())
+
+
+@lru_cache(maxsize=4)
+def _blas_among(libraries):
+    return libraries.select(user_api="blas")
 
 
 def predicts_only(scoring):

@@ -4,6 +4,7 @@ import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partialmethod
 
 import joblib
 import numpy as np
@@ -12,6 +13,11 @@ from _data import LOSSES, plain, problem
 from sklearn.model_selection import cross_val_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from sk_momentum import MomentumLogisticClassifier
+from sk_momentum._core.geometry.curvature import CurvatureBound
+from sk_momentum._core.rows import threaded
+from sk_momentum._core.rules.momentum import FixedMomentum
+from sk_momentum._core.rules.plane_search import PlaneSearch
 from sk_momentum._core.threads import one_blas_thread
 
 
@@ -132,17 +138,34 @@ def test_mini_batch_fits_that_overlap(loss):
         np.testing.assert_array_equal(model.coef_, alone.coef_)
 
 
-@pytest.mark.parametrize(("batch_size", "threads"), [(16, 1), (None, 2), (10**6, 2)])
-def test_only_small_batches_are_limited(batch_size, threads):
+@pytest.mark.parametrize("batch_size", [16, None])
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_where_blas_has_one_thread(batch_size, chunks, monkeypatch):
+    """In a whole fit of rows of one chunk; in the descent of others, not where H is factored."""
     X, y = problem("binary")
-    seen = []
+    if chunks > 1:
+        monkeypatch.setattr(threaded, "SEVERAL", X.size // 2)
+        monkeypatch.setattr(threaded, "CHUNK", -(-X.size // 4))
+    assert len(threaded.cuts(*X.shape)) == chunks
+    seen = {"bound": [], "descent": []}
 
-    def schedule(epoch):
-        seen.extend(blas_threads())
-        return 1.0
+    class Watched(CurvatureBound):
+        def matrix(self, l2):
+            seen["bound"] += blas_threads()
+            return super().matrix(l2)
 
-    plain("binary", batch_size=batch_size, max_iter=3, schedule=schedule).fit(X, y)
-    assert set(seen) == {threads}
+    def step(rule, theta, G, eta=None, *, of=PlaneSearch.step):
+        seen["descent"] += blas_threads()
+        return of(rule, theta, G, eta)
+
+    monkeypatch.setattr("sk_momentum._core.geometry.preconditioner.CurvatureBound", Watched)
+    monkeypatch.setattr(PlaneSearch, "step", step)
+    monkeypatch.setattr(FixedMomentum, "step", partialmethod(step, of=FixedMomentum.step))
+    settings = {} if batch_size is None else {"learning_rate": 0.1, "momentum": 0.5}
+    MomentumLogisticClassifier(batch_size=batch_size, tol=0, max_iter=3, **settings).fit(X, y)
+    assert set(seen["descent"]) == {1}
+    assert set(seen["bound"]) <= {1 if chunks == 1 else 2}
+    assert seen["bound"] or batch_size
 
 
 def test_another_thread_may_set_the_number_afterwards():

@@ -42,23 +42,20 @@ class OneThread:
         """A context in which BLAS works in the thread that calls it."""
         libraries = blas_libraries()
         number = number_of_threads(libraries)
+        own, shared = by_layer(libraries)
         # From its version 3.8 on threadpoolctl lets the thread that has set a number set it again
         # and no other one, until a context of it ends there: this one.
-        with libraries.select(threading_layer=OF_THE_CALLING_THREAD).limit(limits=1):
-            self.enter(libraries, number)
+        with own.limit(limits=1):
+            self.enter(shared, number)
             try:
                 yield
             finally:
                 self.leave()
 
-    def enter(self, libraries, number):
+    def enter(self, shared, number):
         """Limit what the whole process shares to 1 from ``number``, unless another fit has."""
         with self.lock:
             if not self.depths:
-                layers = {
-                    getattr(each, "threading_layer", None) for each in libraries.lib_controllers
-                }
-                shared = libraries.select(threading_layer=list(layers - {OF_THE_CALLING_THREAD}))
                 self.number = number
                 self.limited = shared.limit(limits=1)
             self.depths[threading.get_ident()] += 1
@@ -86,6 +83,14 @@ class OneThread:
         if self.depths:
             me = threading.get_ident()
             self.keep(Counter({me: self.depths[me]}))
+
+
+@lru_cache(maxsize=4)
+def by_layer(libraries):
+    """The libraries whose number is the calling thread's own, and those of one for all threads."""
+    layers = {getattr(each, "threading_layer", None) for each in libraries.lib_controllers}
+    shared = libraries.select(threading_layer=list(layers - {OF_THE_CALLING_THREAD}))
+    return libraries.select(threading_layer=OF_THE_CALLING_THREAD), shared
 
 
 def number_of_threads(libraries):

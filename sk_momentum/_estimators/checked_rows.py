@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.model_selection import train_test_split
 
-from .._core.rows.make import make_design, make_rows
+from .._core.rows.make import make_design, make_rows, several_chunks
 from .._core.rows.origin import Origin
 
 
@@ -44,6 +44,11 @@ class Rows:
     def gram_pays(self):
         """As the design's of them."""
         return make_design(self.X).gram_pays
+
+    @property
+    def fit_into_one_chunk(self):
+        """Whether they are too few for threads to share them."""
+        return not several_chunks(self.X, self.n_outputs)
 
     def for_loss(self, loss, *, fit_intercept, origin=None):
         """The rows of the core, for a loss: about the origin given, else one of their own."""

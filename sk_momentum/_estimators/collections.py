@@ -103,6 +103,9 @@ class CollectionRows:
         Whether a Gram matrix is known to pay before anything is read.
     """
 
+    # Tasks have the threads that their workers were given.
+    fit_into_one_chunk = False
+
     blocks: list
     y: list
     weights: list

@@ -120,35 +120,39 @@ def fit_together(
     loss, outcomes = first._loss(rows.n_outputs), []
     most = len(estimators) if at_once is None else at_once(settings, rows, loss)
     ends = np.linspace(0, len(estimators), -(-len(estimators) // most) + 1).astype(int)
-    for part in map(slice, ends[:-1], ends[1:]):
-        problem = problem_of(candidates[part], rows, loss, moments)
-        meaning = meaning_of(settings, problem.rule, problem.geometry)
-        # Candidates that are done leave the rule.
-        momentum, origin = problem.rule.momentum, problem.objective.origin
-        found = run(
-            problem,
-            plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
-            last=last,
-            state=None if state is None else state.descent_for(meaning),
-            rng=draws.rng,
-            validation=held_out and objective_of(settings, held_out, loss, origin=origin),
-            started=started,
-            observer=observer,
-        )
-        for each, outcome, beta, eta in zip(
-            estimators[part], found, momentum, problem.learning_rate
-        ):
-            kept = kept_of(
-                outcome,
-                problem.objective,
-                problem.batch_size,
-                alpha=each.alpha,
-                held_out=held_out is not None and X_val is None,
+    # Products of a small table gain little from BLAS's threads, and lose much when these wait for
+    # a busy core.  Beside two busy processes, with them and without: 569 x 30 0.26 s and 0.07 s,
+    # 5,000 x 20 0.85 and 0.07, in 6 classes 4.4 and 0.25; 1,797 x 64 in 10 classes 18 and 2.9.
+    with one_blas_thread() if rows.fit_into_one_chunk else nullcontext():
+        for part in map(slice, ends[:-1], ends[1:]):
+            problem = problem_of(candidates[part], rows, loss, moments)
+            meaning = meaning_of(settings, problem.rule, problem.geometry)
+            # Candidates that are done leave the rule.
+            momentum, origin = problem.rule.momentum, problem.objective.origin
+            found = run(
+                problem,
+                plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
+                last=last,
+                state=None if state is None else state.descent_for(meaning),
+                rng=draws.rng,
+                validation=held_out and objective_of(settings, held_out, loss, origin=origin),
+                started=started,
+                observer=observer,
             )
-            left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
-            each._take_found(first)
-            each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
-        outcomes += found
+            for each, outcome, beta, eta in zip(
+                estimators[part], found, momentum, problem.learning_rate
+            ):
+                kept = kept_of(
+                    outcome,
+                    problem.objective,
+                    problem.batch_size,
+                    alpha=each.alpha,
+                    held_out=held_out is not None and X_val is None,
+                )
+                left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
+                each._take_found(first)
+                each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
+            outcomes += found
     return Training(outcomes, problem, last is not None)
 
 
@@ -160,13 +164,10 @@ def run(problem, *, plan, last, state, rng, validation, started, observer):
     ValueError
         If the loss is not finite where the descent starts.
     """
-    # Products of a few hundred rows gain nothing from BLAS's threads, and lose much when these
-    # wait for a busy core: 100,000 x 50 with 30 candidates, 5 folds and 20 epochs, 8 s alone, 38 s
-    # beside another process.  Nor do products of d x d matrices with gradients, between sweeps
-    # that have threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy
-    # processes, 4.6 s with them, 2.5 s without.
-    one_is_enough = plan.batch_size is not None or problem.objective.rows.has_threads
-    with one_blas_thread() if one_is_enough else nullcontext():
+    # Nor are products of d x d matrices with gradients worth them, between sweeps that have
+    # threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy processes, 4.6 s
+    # with them, 2.5 s without.
+    with one_blas_thread() if problem.objective.rows.has_threads else nullcontext():
         outcomes = descend(
             objective=problem.objective,
             geometry=problem.geometry,

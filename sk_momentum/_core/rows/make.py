@@ -15,6 +15,10 @@ def make_design(X, origin=None, dtype=None):
 
 def make_rows(*, design, Y, s, loss, origin=None):
     """Rows in memory: of more than one chunk, threads share them."""
-    several = len(cuts(design.n_rows, elements_of(design, len(Y)))) > 1
-    kind = ThreadedRows if several else MemoryRows
+    kind = ThreadedRows if several_chunks(design.X, len(Y)) else MemoryRows
     return kind(design=design, Y=Y, s=s, loss=loss, origin=origin)
+
+
+def several_chunks(X, n_outputs):
+    """Whether rows are enough for threads to share them."""
+    return len(cuts(X.shape[0], elements_of(X, n_outputs))) > 1

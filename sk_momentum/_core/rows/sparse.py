@@ -19,8 +19,6 @@ class SparseDesign(Design):
     An origin is other than 0 in full columns only; their entries are stored about it.
     """
 
-    is_sparse = True
-
     def place(self, X):
         if self.moved:
             data = self.origin.astype(X.dtype)[X.indices]

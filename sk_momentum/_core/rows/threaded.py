@@ -6,6 +6,7 @@ import threading
 from functools import cached_property, reduce
 
 import numpy as np
+from scipy import sparse
 
 from ..threads import pool
 from .memory import MemoryRows
@@ -76,7 +77,7 @@ class ThreadedRows(SummedRows, MemoryRows):
         """(slice, MemoryRows) of every chunk; these share the memory of the whole."""
         return [
             (rows, MemoryRows.of(self.design.chunk(rows), Targets.chunk(self, rows), self.origin))
-            for rows in cuts(self.n_rows, elements_of(self.design, self.n_outputs))
+            for rows in cuts(self.n_rows, elements_of(self.design.X, self.n_outputs))
         ]
 
     @property
@@ -146,15 +147,13 @@ class ThreadedRows(SummedRows, MemoryRows):
         return reduced(of, self._slices(rows), added, (self.n_outputs * p) ** 2, self.design)
 
 
-def elements_of(design, n_outputs):
+def elements_of(X, n_outputs):
     """Elements of a row that threads share: of X, or what its margins cost in such elements.
 
     SciPy's products keep other threads from running, so that of sparse rows only the margins
     count: on two threads the bag of words took 1.05 times as long, the sparse flights 0.9.
     """
-    if design.is_sparse:
-        return MARGIN * n_outputs
-    return max(design.row_elements(design.X), n_outputs)
+    return MARGIN * n_outputs if sparse.issparse(X) else max(1, X.shape[1], n_outputs)
 
 
 def shares(handles, rows):
@@ -164,7 +163,7 @@ def shares(handles, rows):
 
 def moments_of_rows(design, weights, rows):
     """`Design.moments` of the rows in an array, mapped over threads where they are many."""
-    number = len(cuts(len(rows), elements_of(design, 1)))
+    number = len(cuts(len(rows), elements_of(design.X, 1)))
     return design.moments_of(*summed_moments(design, weights, np.array_split(rows, number)))
 
 
