@@ -40,9 +40,8 @@ class OneThread:
     @contextmanager
     def __call__(self):
         """A context in which BLAS works in the thread that calls it."""
-        libraries = blas_libraries()
-        number = number_of_threads(libraries)
-        own, shared = by_layer(libraries)
+        own, shared = by_layer(blas_libraries())
+        number = number_of_threads(own)
         # From its version 3.8 on threadpoolctl lets the thread that has set a number set it again
         # and no other one, until a context of it ends there: this one.
         with own.limit(limits=1):
@@ -53,10 +52,15 @@ class OneThread:
                 self.leave()
 
     def enter(self, shared, number):
-        """Limit what the whole process shares to 1 from ``number``, unless another fit has."""
+        """Limit what the whole process shares to 1, unless another fit has.
+
+        ``number`` is what there was of the thread's own.
+        """
         with self.lock:
+            # Asked only where it has to be: every question to a library lets another thread run,
+            # and waits for it up to 5 ms.
             if not self.depths:
-                self.number = number
+                self.number = max(number, number_of_threads(shared))
                 self.limited = shared.limit(limits=1)
             self.depths[threading.get_ident()] += 1
 
