@@ -141,7 +141,7 @@ def test_mini_batch_fits_that_overlap(loss):
 @pytest.mark.parametrize("batch_size", [16, None])
 @pytest.mark.parametrize("chunks", [1, 4])
 def test_where_blas_has_one_thread(batch_size, chunks, monkeypatch):
-    """In a whole fit of rows of one chunk; in the descent of others, not where H is factored."""
+    """In a whole fit of rows of one chunk; in the descent of others, and for a small H."""
     X, y = problem("binary")
     if chunks > 1:
         monkeypatch.setattr(threaded, "SEVERAL", X.size // 2)
@@ -164,7 +164,7 @@ def test_where_blas_has_one_thread(batch_size, chunks, monkeypatch):
     settings = {} if batch_size is None else {"learning_rate": 0.1, "momentum": 0.5}
     MomentumLogisticClassifier(batch_size=batch_size, tol=0, max_iter=3, **settings).fit(X, y)
     assert set(seen["descent"]) == {1}
-    assert batch_size or seen["bound"][0] == (1 if chunks == 1 else 2)
+    assert batch_size or set(seen["bound"]) == {1}
 
 
 def test_another_thread_may_set_the_number_afterwards():
