@@ -204,7 +204,7 @@ def refuse_too_large(y, dtype, name):
     k = 1 if y.ndim == 1 else y.shape[1]
     # A descent may rise to ten times its start before it is given up.
     limit = float(np.sqrt(np.finfo(dtype).max / (100 * k)))
-    largest = float(np.abs(y).max())
+    largest = max(float(y.max()), -float(y.min()))
     if largest > limit:
         raise ValueError(
             f"{name} has values too large to square in {dtype.name}: the largest is "
@@ -267,7 +267,8 @@ def tame(weights):
     Far from 1 they are brought nearer by a power of two, which changes no digit.
     """
     exponent = np.frexp(weights.max())[1]
-    return np.ldexp(weights, np.clip(exponent, -TAME, TAME) - exponent)
+    nearer = np.clip(exponent, -TAME, TAME) - exponent
+    return np.ldexp(weights, nearer) if nearer else weights
 
 
 def check_search(final, X, y, sample_weight):
