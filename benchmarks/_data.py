@@ -57,6 +57,23 @@ def small_tables():
         yield name, *getattr(datasets, f"load_{name}")(return_X_y=True)
 
 
+def embeddings(n=10_000, d=384, n_classes=100):
+    """Normal columns in float32; labels of a random linear model, one in five of them noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)).astype(np.float32)
+    y = (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
+    noise = rng.random(n) < 0.2
+    y[noise] = rng.integers(n_classes, size=noise.sum())
+    return X, y
+
+
+def many_classes(n=20_000, d=30, n_classes=400):
+    """Normal columns in float32; labels of a random linear model, more classes than columns."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)).astype(np.float32)
+    return X, (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
+
+
 def bag_of_words(n=40_000, d=50_000, words=80, informative=2_000):
     """Counts of Zipf-distributed words; labels from a sparse linear model, with noise."""
     rng = np.random.default_rng(0)

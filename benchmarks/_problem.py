@@ -21,8 +21,8 @@ def mean_log_loss(Z, labels):
 
 
 def mean_half_squared_error(Z, y):
-    """Half the mean squared error."""
-    return 0.5 * np.square(Z[:, 0] - y).mean()
+    """Half the mean squared error, summed over the targets."""
+    return 0.5 * np.square(Z - y.reshape(len(y), -1)).sum(axis=1).mean()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Problem:
     ----------
     title : str
     X : {ndarray, sparse matrix} of shape (n, d)
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,) or (n, k)
         Labels 0, 1, ..., or numbers.
     alpha, l1_ratio : float
     accuracy : float

@@ -2,6 +2,7 @@
 
 import glum
 import numpy as np
+from _elsewhere import Elsewhere
 from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
@@ -107,6 +108,24 @@ class RidgeSolver(Solver):
             fit_intercept=problem.fit_intercept,
             **iterating,
         )
+
+
+class OneDAL(RidgeSolver):
+    """scikit-learn-intelex's Ridge, fitted in a process of its own: two BLAS slow each other.
+
+    Parameters
+    ----------
+    python : str
+        An interpreter that has scikit-learn-intelex.
+    """
+
+    def __init__(self, python):
+        super().__init__()
+        self.name, self.python = "Ridge (oneDAL)", python
+
+    def make(self, problem, tol):
+        """The same penalty; the seconds are the other process's own."""
+        return Elsewhere(self.python, alpha=problem.alpha * len(problem.y))
 
 
 class LeastSquares(Solver):

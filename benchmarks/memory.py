@@ -1,4 +1,6 @@
-"""Memory that a fit takes beyond X, on the dense table of flights. Goal: 20 % of X.
+"""Memory that a fit takes beyond X: on the dense table of flights, and with many classes.
+
+Goals: 20 % of X; five arrays of an element for every row and class.
 
 Run ``python benchmarks/memory.py``; it needs the ``examples`` extra.
 """
@@ -6,7 +8,8 @@ Run ``python benchmarks/memory.py``; it needs the ``examples`` extra.
 import tracemalloc
 import warnings
 
-from _data import flights
+import numpy as np
+from _data import flights, many_classes
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
 
@@ -35,8 +38,18 @@ def peak_of_fit(model, X, y):
             tracemalloc.stop()
 
 
+def print_classes():
+    """Print the peak with many classes, in arrays of n x k elements."""
+    X, y = many_classes()
+    array = X.shape[0] * len(np.unique(y)) * X.itemsize
+    peak = peak_of_fit(MomentumLogisticClassifier(max_iter=MAX_ITER), X, y)
+    print(f"{len(np.unique(y))} classes, {X.shape[0]:,} x {X.shape[1]}, {X.dtype} (goal 5 n x k)")
+    print(f"  {'both on auto':<28}{peak / 1e6:7.1f} MB{peak / array:6.1f} n x k", flush=True)
+
+
 def main():
     """Print the peak of every setting, for both estimators."""
+    print_classes()
     X, late, delay = flights()
     print(f"peak beyond X, {X.shape[0]:,} x {X.shape[1]} = {X.nbytes / 1e6:.0f} MB (goal 20 %)")
     for estimator, y in ((MomentumLogisticClassifier, late), (MomentumLinearRegressor, delay)):

@@ -14,16 +14,19 @@ import scipy
 import sklearn
 from _data import (
     bag_of_words,
+    embeddings,
     flights,
     largest_useful_l1,
+    many_classes,
     multinomial,
     small_tables,
     wide_regression,
     words_in_classes,
 )
+from _elsewhere import ONEDAL, has_onedal
 from _problem import Problem
 from _race import print_race, race
-from _solvers import CoordinateDescent, Glum, LeastSquares, Logistic, Ours, RidgeSolver
+from _solvers import CoordinateDescent, Glum, LeastSquares, Logistic, OneDAL, Ours, RidgeSolver
 
 import sk_momentum
 
@@ -103,6 +106,40 @@ def ridge():
     yield problem, [Ours(), RidgeSolver(), RidgeSolver("lsqr")], [Ours()]
 
 
+def least_squares():
+    """Beside oneDAL and LAPACK: the flights, a tall thin table, many targets."""
+    rng = np.random.default_rng(0)
+
+    def normal(n, d, k):
+        X = rng.standard_normal((n, d))
+        return X, np.squeeze(X @ rng.standard_normal((d, k)) + rng.standard_normal((n, k)))
+
+    rivals = [RidgeSolver()]
+    if has_onedal(ONEDAL):
+        rivals.append(OneDAL(ONEDAL))
+    else:
+        print("oneDAL is left out: ONEDAL_PYTHON names no interpreter with scikit-learn-intelex.")
+    for title, data in (
+        ("arrival delay", lambda: flights()[::2]),
+        ("tall and thin", lambda: normal(5_000_000, 3, 1)),
+        ("100 targets", lambda: normal(50_000, 100, 100)),
+    ):
+        X, y = data()
+        problem = Problem(title=title, X=X, y=y, alpha=1 / len(y), accuracy=1e-6, classify=False)
+        yield problem, [Ours(), *rivals], [rivals[0]]
+        del X, y, problem
+
+
+def classes():
+    """Linear probes on embeddings, and more classes than columns, in float32."""
+    for title, (X, y) in (
+        ("embeddings, 100 classes", embeddings()),
+        ("400 classes", many_classes()),
+    ):
+        problem = Problem(title=title, X=X, y=y, alpha=1e-4, accuracy=1e-6)
+        yield problem, [Ours(), Logistic("lbfgs")], [Logistic("lbfgs")]
+
+
 def lasso():
     """Lasso and elastic net, tall and wide, with a penalty that leaves some columns out."""
     for title, data, share in (
@@ -157,6 +194,8 @@ TASKS = {
     "small": small,
     "text": text,
     "ridge": ridge,
+    "least-squares": least_squares,
+    "classes": classes,
     "lasso": lasso,
     "l1": l1_logistic,
 }

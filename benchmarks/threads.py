@@ -18,7 +18,7 @@ import time
 import warnings
 
 import numpy as np
-from _data import bag_of_words, flights, multinomial
+from _data import bag_of_words, embeddings, flights, multinomial
 
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor, MomentumLogisticClassifier
 from sk_momentum._core.rows import threaded
@@ -31,16 +31,6 @@ SETTINGS = {
     "BLAS's threads": ({}, False),
     "one BLAS thread": ({"OPENBLAS_NUM_THREADS": "1"}, True),
 }
-
-
-def embeddings(n=10_000, d=384, n_classes=100):
-    """Normal columns in float32; labels of a random linear model, one in five of them noise."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, d)).astype(np.float32)
-    y = (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
-    noise = rng.random(n) < 0.2
-    y[noise] = rng.integers(n_classes, size=noise.sum())
-    return X, y
 
 
 def a_flights_fit():
