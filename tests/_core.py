@@ -54,6 +54,11 @@ def encoded_targets(loss, n, *, seed=0):
     return np.asarray(loss.encode(codes, k), dtype=np.float64)
 
 
+def signed_targets(loss, Y):
+    """Encoded targets of classes as -1 and +1, output by output."""
+    return np.where(Y == np.arange(3)[:, None], 1.0, -1.0) if n_outputs(loss) == 3 else Y
+
+
 def make(
     loss,
     container="dense",
@@ -85,6 +90,8 @@ def make(
 
 def from_design(kind, *, penalty, fit_intercept=True, **rows):
     """An objective from what its rows are made of."""
+    if isinstance(rows["loss"], _losses.MultinomialLogLoss):
+        rows.setdefault("n_outputs", n_outputs(type(rows["loss"])))
     return kind(rows=MemoryRows(**rows), penalty=penalty, fit_intercept=fit_intercept)
 
 

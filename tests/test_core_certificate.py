@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, encoded_targets, make, n_outputs, some_theta, table, weights
+from _core import (
+    LOSSES,
+    encoded_targets,
+    make,
+    n_outputs,
+    signed_targets,
+    some_theta,
+    table,
+    weights,
+)
 
 from sk_momentum._core import certificate as _certificate
 from sk_momentum._core.certificate import has_no_optimum, loss_of_rounding, remaining_gap
@@ -226,7 +235,7 @@ def test_the_residuals_are_bounded_by_the_loss(loss, scale):
         np.testing.assert_allclose(bound, rms, rtol=1e-12)
     assert loss.residual_bound(np.zeros(1)) == 0
     # Where all rows are wrong and sure of it, the bound is what the derivative is.
-    Z = -1e3 * (Y if n_outputs(loss) == 1 else 2.0 * Y - 1)[None]
+    Z = -1e3 * signed_targets(loss, Y)[None]
     with np.errstate(over="ignore"):
         R = loss.derivative(Z.copy(), Y, np.ones(40))
     rms = np.sqrt((R * R @ s).sum(axis=1))
@@ -239,7 +248,7 @@ def test_the_residuals_are_bounded_by_the_loss(loss, scale):
 def test_how_far_the_own_class_is_ahead(loss):
     """At least and at most, over all rows; a tie is 0."""
     Y = encoded_targets(loss, 40)
-    right = (Y if n_outputs(loss) == 1 else 2.0 * Y - 1) * 0.1
+    right = signed_targets(loss, Y) * 0.1
     cases = [right, right.copy(), right.copy()]
     cases[1][:, 33] *= -3
     cases[2][:, 0] = 0.0

@@ -244,6 +244,8 @@ def test_arrays_from_elsewhere_add_up_to_the_same_bits():
 def test_targets_are_settled_where_they_are_unpickled():
     targets = Targets(np.ones((1, 5)), np.full(5, 0.2), HalfSquaredError(), np.dtype(float))
     arrived = Targets.__new__(Targets)
-    arrived.__setstate__({**vars(targets), "targets": unaligned(targets.targets)})
-    assert arrived.targets.flags.aligned
+    own = {name: unaligned(getattr(targets, name)) for name in ("Y", "s")}
+    arrived.__setstate__({**vars(targets), **own})
+    assert arrived.Y.flags.aligned
+    assert arrived.s.flags.aligned
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(targets)).targets, targets.targets)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, encoded_targets, n_outputs, weights
+from _core import LOSSES, encoded_targets, n_outputs, signed_targets, weights
 from _twin import residuals, row_losses
 
 from sk_momentum._core.losses import LARGEST_ODDS, sum_of_logs
@@ -26,14 +26,21 @@ def margins(loss, m=2, *, scale=2.0, n=N):
     return scale * np.random.default_rng(3).standard_normal(shape)
 
 
+def seen(loss, m=2, *, scale=2.0):
+    """Margins without what the loss ignores."""
+    return loss.reduced(margins(loss, m, scale=scale), encoded_targets(type(loss), N))
+
+
 def plain_targets(loss, Y):
     """Rows first, classes as 0 and 1: what the twin takes."""
-    return (Y.T + 1) / 2 if family(loss) == "binary" else Y.T
+    return Y.T if loss.is_quadratic else (signed_targets(type(loss), Y).T + 1) / 2
 
 
 def directions(loss, m=2, J=3):
-    shape = (m, J, n_outputs(type(loss)), N)
-    return np.random.default_rng(4).standard_normal(shape)
+    D = np.random.default_rng(4).standard_normal((m, J, n_outputs(type(loss)), N))
+    for j in range(J):
+        loss.reduced(D[:, j], encoded_targets(type(loss), N))
+    return D
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 800.0])
@@ -62,7 +69,9 @@ def test_value_and_derivative_at_once(loss, scale, n, common, dtype):
     Z = margins(loss, m=3, scale=scale, n=n).astype(dtype)
     Z[1] = 12 * np.abs(Z[1]) * (Y if family(loss) == "binary" else 1)
     exact = np.float64 if family(loss) == "binary" else dtype
-    expected = loss.second_order(*(each.astype(exact) for each in (Z, Y, s)))[0]
+    wide = [each.astype(exact) for each in (Z, Y, s)]
+    loss.reduced(*wide[:2])
+    expected = loss.second_order(*wide)[0]
     value, R = loss.value_and_derivative(Z.copy(), Y, s)
     eps = np.finfo(dtype).eps
     tiny = np.finfo(dtype).tiny
@@ -90,7 +99,7 @@ def test_few_logarithms_are_as_good_as_many(n, largest, dtype):
 @pytest.mark.parametrize("scale", [1.0, 30.0, 800.0])
 def test_second_order_is_value_and_derivative(loss, scale):
     """It leaves its argument alone."""
-    Z, Y, s = margins(loss, scale=scale), encoded_targets(type(loss), N), weights(N)
+    Z, Y, s = seen(loss, scale=scale), encoded_targets(type(loss), N), weights(N)
     given = Z.copy()
     value, R, W = loss.second_order(given, Y, s)
     np.testing.assert_array_equal(given, Z)
@@ -98,10 +107,43 @@ def test_second_order_is_value_and_derivative(loss, scale):
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(R, loss.derivative(Z.copy(), Y, s), rtol=1e-10, atol=1e-16)
     assert W.shape == Z.shape
+    assert loss.derivative_tells_curvature == (W is R)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_loss_ignores_of_margins(loss, dtype):
+    """It is left out in place, and changes neither value nor derivative."""
+    Y, s = encoded_targets(type(loss), N).astype(dtype), weights(N).astype(dtype)
+    Z = margins(loss).astype(dtype)
+    reduced = loss.reduced(Z.copy(), Y)
+    within = {"rtol": 3e-6, "atol": 1e-7} if dtype == np.float32 else {"rtol": 1e-12}
+    np.testing.assert_allclose(loss.value(reduced, Y, s), loss.value(Z, Y, s), **within)
+    R = loss.derivative(reduced.copy(), Y, s)
+    np.testing.assert_allclose(R, loss.derivative(Z, Y, s), **within)
+    if family(loss) == "multinomial":
+        own = signed_targets(type(loss), Y) > 0
+        assert (reduced[:, own] == 0).all()
+
+
+def test_classes_that_are_nearly_certain_keep_their_digits():
+    """Losses and curvatures far below the unit roundoff of float32, and rows far behind."""
+    loss = next(loss for loss in LOSSES if n_outputs(loss) == 3)()
+    Y, s = encoded_targets(type(loss), N), weights(N)
+    Z = seen(loss, 1) - 18.0 * (signed_targets(type(loss), Y) < 0)
+    Z[:, :, 0] = -20 * Z[:, :, 0]
+    D = directions(loss, 1, 2)
+    exact = loss.second_order(Z, Y, s)
+    single = [each.astype(np.float32) for each in (Z, Y, s)]
+    found = loss.second_order(*single)
+    for one, other in zip(found, exact):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    slopes = loss.along(*found[1:], single[2], D.astype(np.float32))
+    for one, other in zip(slopes, loss.along(*exact[1:], s, D)):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_quadratic_forms_are_the_slope_of_the_derivative(loss):
-    Z, Y, s, D = margins(loss), encoded_targets(type(loss), N), weights(N), directions(loss)
+    Z, Y, s, D = seen(loss), encoded_targets(type(loss), N), weights(N), directions(loss)
     forms = loss.quadratic_forms(loss.second_order(Z, Y, s)[2], s, D)
     h = 1e-5
     for j in range(D.shape[1]):
@@ -109,12 +151,16 @@ def test_quadratic_forms_are_the_slope_of_the_derivative(loss):
         change = (loss.derivative(there, Y, s) - loss.derivative(back, Y, s)) / (2 * h)
         expected = np.einsum("mkr,mjkr->mj", change, D)
         np.testing.assert_allclose(forms[:, j], expected, rtol=1e-6, atol=1e-8)
+    _, R, W = loss.second_order(Z, Y, s)
+    slope, curvature = loss.along(R, W, s, D)
+    np.testing.assert_allclose(slope, np.einsum("mkr,mjkr->mj", R, D), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(curvature, forms, rtol=1e-12)
 
 
 def test_the_hessian_is_the_quadratic_forms_of_the_columns(loss):
     """Output by output, in the order of `theta`; it adds to what is there."""
     k, p = n_outputs(type(loss)), 3
-    Z, Y, s = margins(loss, m=1), encoded_targets(type(loss), N), weights(N)
+    Z, Y, s = seen(loss, m=1), encoded_targets(type(loss), N), weights(N)
     X = np.random.default_rng(5).standard_normal((N, p))
     W = loss.second_order(Z, Y, s)[2]
     H = np.ones((k * p, k * p))
@@ -122,6 +168,8 @@ def test_the_hessian_is_the_quadratic_forms_of_the_columns(loss):
     D = np.zeros((1, k, p, k, N))
     for c in range(k):
         D[0, c, :, c] = X.T
+        for along in D[0, c]:
+            loss.reduced(along[None], Y)
     expected = loss.quadratic_forms(W, s, D.reshape(1, k * p, k, N))[0]
     np.testing.assert_allclose(H - 1.0, expected, rtol=1e-12, atol=1e-14)
 
@@ -130,7 +178,7 @@ def test_the_bound_on_the_curvature_holds_and_is_reached(loss):
     k = n_outputs(type(loss))
     Y, s, D = encoded_targets(type(loss), N), weights(N), directions(loss, m=1)
     for scale in (0.0, 0.1, 3.0):
-        W = loss.second_order(margins(loss, 1, scale=scale), Y, s)[2]
+        W = loss.second_order(seen(loss, 1, scale=scale), Y, s)[2]
         forms = loss.quadratic_forms(W, s, D)
         most = loss.curvature_bound * np.einsum("jkr,jkr,r->j", D[0], D[0], s)
         assert (np.diagonal(forms[0]) <= most * (1 + 1e-12)).all()
@@ -139,15 +187,17 @@ def test_the_bound_on_the_curvature_holds_and_is_reached(loss):
     Z[:, :2] = 0.0
     D = np.zeros((1, 1, k, N))
     D[:, :, 0], D[:, :, 1:2] = 1.0, -1.0
-    form = loss.quadratic_forms(loss.second_order(Z, Y, s)[2], s, D)[0, 0, 0]
     squares = np.einsum("kr,kr,r->", D[0, 0], D[0, 0], s)
+    Z, _ = loss.reduced(Z, Y), loss.reduced(D[:, 0], Y)
+    form = loss.quadratic_forms(loss.second_order(Z, Y, s)[2], s, D)[0, 0, 0]
     assert form == pytest.approx(loss.curvature_bound * squares, rel=1e-12)
 
 
 def test_the_best_constant_has_no_slope(loss):
     Y, s = encoded_targets(type(loss), N), weights(N)
-    best = loss.best_constant(Y, s)
-    assert best.shape == (len(Y),)
+    k = n_outputs(type(loss))
+    best = loss.constant_of(loss.totals(Y, s, k), s.mean())
+    assert best.shape == (k,)
     Z = np.repeat(best[None, :, None], N, axis=2)
     np.testing.assert_allclose(loss.derivative(Z, Y, s).sum(axis=2), 0, atol=1e-15)
     if family(loss) == "multinomial":
@@ -161,7 +211,7 @@ def test_a_class_without_rows_counts_as_one_row(loss):
     k = n_outputs(type(loss))
     codes = np.zeros(N, dtype=int)
     Y, s = np.asarray(loss.encode(codes, k), dtype=float), weights(N)
-    best = loss.best_constant(Y, s)
+    best = loss.constant_of(loss.totals(Y, s, k), s.mean())
     logs = np.log(np.array([1.0, *[s.mean()] * max(1, k - 1)]))
     expected = logs[1:] - logs[0] if k == 1 else logs - logs.mean()
     np.testing.assert_allclose(best, expected, rtol=1e-10)
@@ -177,5 +227,4 @@ def test_targets_are_encoded_output_by_output(loss):
     elif k == 1:
         np.testing.assert_array_equal(loss.encode(np.array([0, 1, 0]), 1), [[-1, 1, -1]])
     else:
-        expected = [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]]
-        np.testing.assert_array_equal(loss.encode(np.array([0, 2, 1, 2]), k), expected)
+        np.testing.assert_array_equal(loss.encode(np.array([0, 2, 1, 2]), k), [[0, 2, 1, 2]])

@@ -27,7 +27,7 @@ ALPHAS = (0.0, 0.3, 2.0)
 @pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
-        monkeypatch.setattr(_targets, "VECTOR_BLOCK", 32)
+        monkeypatch.setattr(_targets, "BLOCK_ROWS", 32)
         monkeypatch.setattr(_dense.DenseDesign, "block_rows", lambda self, *_: 32)
         monkeypatch.setattr(_sparse_design.SparseDesign, "block_rows", lambda self, *_: 32)
 
@@ -100,7 +100,7 @@ def test_derivatives_along_steps(loss, container, kind, fit_intercept):
     theta = some_theta(objective, 3)
     steps = np.stack([some_theta(objective, 3, seed=seed) for seed in (5, 6)], axis=1)
     local = objective.local(objective.all_margins(theta))
-    step_margins = np.stack([objective.all_margins(steps[:, j]) for j in range(2)], axis=1)
+    step_margins = [objective.all_margins(steps[:, j]) for j in range(2)]
     gradient, hessian = objective.along(local, step_margins)
     value, slope, curvature = objective.penalty_along(theta, steps)
     np.testing.assert_allclose(value, objective.penalty.value(objective.coefficients(theta)))
@@ -266,7 +266,8 @@ def test_the_curvature_along_what_two_nearly_equal_columns_differ_in(container, 
     steps[0] = 0.0
     steps[0, 0, :, 0], steps[0, 0, :, 1] = [1.0, -1.0, 2.0], [-1.0, 1.0, -2.0]
     steps[0, 1, :, 2] = 1e-9
-    hessian = objective.along(objective.local(objective.all_margins(theta)), steps)[1]
+    local = objective.local(objective.all_margins(theta))
+    hessian = objective.along(local, list(steps.swapaxes(0, 1)))[1]
     wide = [array.astype(np.longdouble) for array in (X, steps, objective.rows.s)]
     D = wide[1][..., :4] @ wide[0].T + (wide[1][..., 4:] if fit_intercept else 0)
     expected = ((D[:, :, None] * D[:, None]) * wide[2]).sum(axis=(3, 4)).astype(float)

@@ -7,6 +7,7 @@ from _core import (
     LOSSES,
     encoded_targets,
     from_design,
+    n_outputs,
     rows_of,
     some_theta,
     table,
@@ -44,7 +45,8 @@ def pair(loss, kind, container, *, l1_ratio=0.0):
     X, s = table(90, D), weights(90)
     X[X == 0] = 0.25
     Y = encoded_targets(loss, 90)
-    shift = np.full(len(Y), 0.7) if loss.is_quadratic else np.zeros(len(Y))
+    k = n_outputs(loss)
+    shift = np.full(k, 0.7) if loss.is_quadratic else np.zeros(k)
     plain, moved = (
         from_design(
             kind,
@@ -56,7 +58,7 @@ def pair(loss, kind, container, *, l1_ratio=0.0):
             loss=loss(),
             fit_intercept=True,
         )
-        for rows, targets in ((None, Y), (ORIGIN, Y - shift[:, None]))
+        for rows, targets in ((None, Y), (ORIGIN, Y - shift[: len(Y), None]))
     )
     return plain, moved
 

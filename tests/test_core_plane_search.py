@@ -104,7 +104,7 @@ def test_F_falls_where_newtons_method_overshoots(loss, scale):
             steps = -G[:, None]
         else:
             steps = np.stack([-G, rule.delta], axis=1)
-        margins = np.stack([objective.all_margins(s) for s in np.moveaxis(steps, 1, 0)], axis=1)
+        margins = [objective.all_margins(each) for each in np.moveaxis(steps, 1, 0)]
         local = objective.local(objective.all_margins(theta))
         gradient, hessian = objective.along(local, margins)
         _, slope, curvature = objective.penalty_along(theta, steps)
@@ -216,16 +216,22 @@ def test_the_search_knows_F_where_it_is(monkeypatch):
     objective = make(loss, alphas=(1.0, 30.0), kind=QuadraticObjective)
     rule, theta = PlaneSearch(ColumnScales(objective)), some_theta(objective, 2)
     rule.init(theta)
-    rounding, trials = objective.rounding, []
+    rounding, advance, trials, there = objective.rounding, objective.advance, [], [None]
 
     def watched(phi, theta):
-        # What a search from moments calls margins are the coefficients.
-        np.testing.assert_allclose(phi, objective.value(rule.margins), rtol=1e-10)
+        np.testing.assert_allclose(phi, objective.value(there[-1]), rtol=1e-10)
         trials.append(phi)
         return rounding(phi, theta)
 
+    def followed(start, steps, amounts, spent):
+        # What a search from moments calls margins are the coefficients.
+        there.append(start + combine(amounts, np.stack(steps, axis=1)))
+        return advance(start, steps, amounts, spent)
+
     monkeypatch.setattr(objective, "rounding", watched)
+    monkeypatch.setattr(objective, "advance", followed)
     for _ in range(3):
+        there.append(theta.copy())
         rule.step(theta, objective.evaluate(theta)[1])
     assert len(trials) >= 6
 
@@ -254,9 +260,9 @@ def test_where_no_step_improves_F_another_metric_is_tried_first(monkeypatch):
     rule.init(theta)
     start, advance = theta.copy(), objective.advance
 
-    def uphill(start, steps, amounts):
-        there, local, *slopes = advance(start, steps, amounts)
-        return there, local._replace(value=local.value + 1e6 * amounts.any(axis=1)), *slopes
+    def uphill(start, steps, amounts, spent):
+        local, *slopes = advance(start, steps, amounts, spent)
+        return local._replace(value=local.value + 1e6 * amounts.any(axis=1)), *slopes
 
     monkeypatch.setattr(objective, "advance", uphill)
     seen = []

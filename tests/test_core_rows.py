@@ -21,15 +21,16 @@ def parts_of(loss, dtype=np.float64):
     X, Y = table(N, D).astype(dtype), encoded_targets(loss, N).astype(dtype)
     rows = np.array([0.0, 0.0, 1.5, 0.0])
     X[X == 0] = 0.25
-    targets = np.full(len(Y), 0.5) if loss.is_quadratic else np.zeros(len(Y))
+    targets = np.full(len(Y), 0.5) if loss.is_quadratic else np.zeros(n_outputs(loss))
     return X, Y, weights(N).astype(dtype), Origin(rows, targets)
 
 
 def in_memory(loss, container="dense", dtype=np.float64, kind=MemoryRows):
     X, Y, s, origin = parts_of(loss, dtype)
     design = make_design(CONTAINERS[container](X), origin.rows)
-    Y = (Y - origin.targets[:, None]).astype(dtype)
-    return kind(design=design, Y=Y, s=s, loss=loss(), origin=origin)
+    Y = (Y - origin.targets[: len(Y), None]).astype(dtype)
+    k = n_outputs(loss)
+    return kind(design=design, Y=Y, s=s, loss=loss(), origin=origin, n_outputs=k)
 
 
 def on_dask(loss, container="dense", dtype=np.float64):
@@ -44,7 +45,8 @@ def on_dask(loss, container="dense", dtype=np.float64):
         if number == 1:
             # A row that was left out stands between those that count.
             rows, kept = np.insert(rows, 3, 7.0, axis=0), np.delete(np.arange(len(rows) + 1), 3)
-        own = Targets(Y[:, cut] - origin.targets[:, None], s[cut], loss(), dtype)
+        own = Y[:, cut] - origin.targets[: len(Y), None]
+        own = Targets(own, s[cut], loss(), dtype, n_outputs(loss))
         halves = [CONTAINERS[container](each) for each in (rows[:, :1], rows[:, 1:])]
         blocks.append([dask.delayed(each, traverse=False) for each in halves])
         partition = Partition(own, Reader(np.dtype(dtype), origin.rows, kept), origin)
@@ -134,7 +136,7 @@ def test_a_class_of_no_rows(rows_of):
     """The best constant gives it the share of a single row; of targets all alike it is theirs."""
     rows, others = rows_of(plain), rows_of(on_threads)
     for each in (rows, others):
-        each.Y[...] = np.where(np.arange(rows.n_outputs) == 0, 1.0, 0.0)[:, None]
+        each.Y[...] = np.where(np.arange(len(rows.Y)) == 0, 1.0, 0.0)[:, None]
     same(others.best_constant(), rows.best_constant())
     assert np.isfinite(rows.best_constant()).all()
 
@@ -166,13 +168,21 @@ def test_steps_along_margins(both):
             for other in (None, delta):
                 steps, slope, curvature = rows.toward(local, u, other)
                 amounts = np.linspace(0.5, -0.3, M * slope.shape[1]).reshape(M, -1)
-                there, ahead, *slopes = rows.advance(margins, steps, amounts)
+                ahead, *slopes = rows.advance(margins, steps, amounts)
                 said += [slope, curvature, ahead.value, *slopes, rows.curvature_along(steps)]
                 said += [rows.gradient(ahead, D + 1)]
-                stacked = rows.stack([rows.margins(u), *([] if other is None else [other])])
-                said += [rows.local(rows.combine(amounts, stacked, margins)).value]
+                spent = rows.advance(margins, steps, 2 * amounts)[0]
+                again, *slopes = rows.advance(margins, steps, amounts, spent)
+                said += [again.value, *slopes, rows.gradient(again, D + 1)]
+                there = rows.combine(amounts, steps, margins)
+                said += [rows.local(there).value]
                 kept = np.array([False, True])
                 said += [rows.local(rows.restrict(there, kept)).value]
+                # What `move` is given it may overwrite.
+                ones = np.ones((M, 1))
+                given = [rows.combine(ones, [each]) for each in (margins, *steps)]
+                moved = rows.move(given[0], given[1:], amounts)
+                said += [rows.local(each).value for each in moved]
                 said += [rows.local(rows.combine(amounts, steps)).value]
         found.append(tuple(said))
     same(found[1], found[0])

@@ -71,3 +71,12 @@ def test_sparse(loss, settings):
     size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
     gram = 4 * 8 * X.shape[1] ** 2 if settings in ("auto", "auto_mini_batch") else 0
     assert peak_of_fit(model, X, y) < 0.5 * size + gram + 8 * 8 * len(y)
+
+
+def test_many_classes():
+    """Five arrays of an element for every row and class, whatever the search needs of them."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20_000, 10), dtype=np.float32)
+    y = rng.permutation(np.arange(len(X)) % 150)
+    model = estimator_class("multinomial")(max_iter=3, tol=0)
+    assert peak_of_fit(model, X, y) < 5 * 150 * X.itemsize * len(X)

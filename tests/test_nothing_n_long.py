@@ -19,7 +19,6 @@ from sk_momentum import (
     stable_learning_rate,
 )
 from sk_momentum._core.objective import Objective
-from sk_momentum._core.rows import vectors
 from sk_momentum._core.rows.memory import MemoryRows
 from sk_momentum._core.rows.protocol import Expansion
 from sk_momentum._estimators.streams.call import StreamCall
@@ -105,9 +104,8 @@ def vectors_that_tell(monkeypatch):
 
     for name in ("margins", "local"):
         monkeypatch.setattr(MemoryRows, name, telling(getattr(MemoryRows, name)))
-    for name in ("stack", "combine"):
-        of = getattr(vectors, name)
-        monkeypatch.setattr(MemoryRows, name, staticmethod(lambda *a, of=of: opaque(of(*a))))
+    of = MemoryRows.combine
+    monkeypatch.setattr(MemoryRows, "combine", staticmethod(lambda *given: opaque(of(*given))))
     touched.clear()
 
 

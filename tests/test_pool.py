@@ -335,7 +335,7 @@ def test_sums_are_float64_whatever_the_rows_are(monkeypatch, loss):
         margins = rows.margins(theta)
         assert margins.dtype == np.float32
         local = rows.local(margins)
-        _, ahead, *slopes = rows.advance(margins, rows.stack([margins]), np.ones((1, 1)))
+        ahead, *slopes = rows.advance(margins, [margins], np.ones((1, 1)))
         assert {each.dtype for each in (local.value, ahead.value, *slopes)} == {np.dtype(float)}
 
 

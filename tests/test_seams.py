@@ -53,7 +53,7 @@ class PseudoHuber(Loss):
         return cls.value(Z, Y, s), s * R / root, s / root**3
 
     @staticmethod
-    def totals(Y, s):
+    def totals(Y, s, n_outputs):
         return Y @ s
 
     @staticmethod
@@ -103,11 +103,12 @@ class Halves(Rows):
         return sum(half.gradient(own, n_parameters) for half, own in pairs)
 
     def along(self, local, steps):
-        found = [p.along(own, d) for p, own, d in zip(self.halves, self.of(local), steps)]
+        pairs = zip(self.halves, self.of(local), zip(*steps))
+        found = [half.along(own, d) for half, own, d in pairs]
         return tuple(sum(each) for each in zip(*found))
 
     def curvature_along(self, steps):
-        return sum(half.curvature_along(d) for half, d in zip(self.halves, steps))
+        return sum(half.curvature_along(d) for half, d in zip(self.halves, zip(*steps)))
 
     def hessian(self, local, candidate, center, p, every=1):
         pairs = zip(self.halves, self.of(local))
@@ -120,12 +121,10 @@ class Halves(Rows):
         least, most = zip(*self.both("least_and_most_ahead", theta))
         return np.minimum(*least), np.maximum(*most)
 
-    def stack(self, vectors):
-        return [half.stack(list(each)) for half, each in zip(self.halves, zip(*vectors))]
-
     def combine(self, amounts, steps, start=None):
         starts = start or (None, None)
-        return [p.combine(amounts, d, z) for p, d, z in zip(self.halves, steps, starts)]
+        pairs = zip(self.halves, zip(*steps), starts)
+        return [half.combine(amounts, d, z) for half, d, z in pairs]
 
     def restrict(self, vectors, kept):
         return [each[kept] for each in vectors]
@@ -240,6 +239,7 @@ def halves_of(rows, cut=40):
                 Y=rows.Y[:, half],
                 s=rows.s[half],
                 loss=rows.loss,
+                n_outputs=rows.n_outputs,
             )
             for half in (slice(0, cut), slice(cut, None))
         )

@@ -1,12 +1,10 @@
 """The losses: value, derivative and curvature in the raw prediction.
 
-Layout, here and everywhere in the core: rows come last.  For ``m`` candidates
-and ``k`` outputs, raw predictions ("margins") ``Z`` have shape (m, k, n_rows),
-targets ``Y`` shape (k, n_rows) and weights ``s`` shape (n_rows,), so that every
-elementwise operation and every sum over rows runs along contiguous memory.
-
-The functions named ``derivative`` work in place: they are called once a
-mini-batch, where allocating would cost as much as computing.
+Layout, here and everywhere in the core: rows come last, so that all work runs along contiguous
+memory.  For ``m`` candidates and ``k`` outputs, raw predictions ("margins") ``Z`` have shape
+(m, k, n_rows), encoded targets ``Y`` (k, n_rows), or (1, n_rows) where they are codes of classes,
+weights ``s`` (n_rows,).  The functions named ``derivative`` work in place: called once a
+mini-batch, allocating would cost them as much as computing.
 """
 
 import numpy as np
@@ -17,6 +15,8 @@ LARGEST_ODDS = 2.0**15
 DOUBLINGS = {np.dtype(np.float64): 6, np.dtype(np.float32): 3}
 # Elements from which on a pass over half of them costs less than their logarithms.
 MANY = 2**11
+# A sum of exponentials from which on it is taken relative to the largest.
+FAR_AHEAD = {np.dtype(each): np.finfo(each).max ** 0.75 for each in (np.float32, np.float64)}
 
 
 def sum_of_logs(E):
@@ -97,10 +97,20 @@ def add_diagonal_hessian(H, X, W, s):
 class Loss:
     """What all losses share."""
 
+    # Whether R and W of `second_order` are one array.
+    derivative_tells_curvature = False
+
+    @staticmethod
+    def reduced(Z, Y):
+        """Overwrite margins, or those of a step, without what the loss does not see of them."""
+        return Z
+
     @classmethod
-    def best_constant(cls, Y, s):
-        """The raw prediction of shape (k,) that minimises the mean loss."""
-        return cls.constant_of(cls.totals(Y, s), s.mean())
+    def along(cls, R, W, s, D):
+        """Slope (m, J) and curvature (m, J, J) along directions D (m, J, k, n_rows)."""
+        m, J = D.shape[:2]
+        slope = products(D.reshape(m, J, -1), R.reshape(m, -1, 1))[..., 0]
+        return slope, cls.quadratic_forms(W, s, D)
 
     @classmethod
     def value_and_derivative(cls, Z, Y, s):
@@ -149,7 +159,7 @@ class HalfSquaredError(Loss):
     add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
-    def totals(Y, s):
+    def totals(Y, s, n_outputs):
         """sum_i s_i y_i, of shape (k,): what the best constant depends on, a sum over rows."""
         return Y @ s
 
@@ -241,7 +251,7 @@ class BinaryLogLoss(Loss):
     add_hessian = staticmethod(add_diagonal_hessian)
 
     @staticmethod
-    def totals(Y, s):
+    def totals(Y, s, n_outputs):
         """The shares of t = -1 and +1, of shape (2,)."""
         # Each summed by itself: a difference of sums would leave rounding for a class of no rows.
         return np.array([s @ (Y[0] < 0), s @ (Y[0] > 0)])
@@ -259,78 +269,101 @@ class BinaryLogLoss(Loss):
 
 
 class MultinomialLogLoss(Loss):
-    """loss(z, y) = log(sum_c exp(z_c)) - y . z for one-hot y.
+    """loss(z, y) = log(sum_c exp(z_c)) - z_y for the class y of a row.
 
-    The derivative is softmax(z) - y.  The Hessian diag(p) - p p' is at most
-    (I - 11'/k) / 2 (Boehning & Lindsay 1988), so the curvature is at most 1/2.
+    The derivative is p - e_y, p = softmax(z), e_y the unit vector.  The Hessian diag(p) - p p' is
+    at most (I - 11'/k) / 2 (Boehning & Lindsay 1988), so the curvature is at most 1/2.
+
+    Softmax ignores a common shift: `reduced` margins are z_c - z_y, 0 for a row's own class.  The
+    loss is then log(1 + sum_{c != y} exp(z_c)), and slope and curvature along d with d_y = 0 are
+    s sum_c p_c d_c and s (sum_c p_c d_c^2 - (sum_c p_c d_c)^2), of p_c that the derivative tells.
     """
 
     curvature_bound = 0.5
     is_quadratic = False
+    derivative_tells_curvature = True
+
+    @staticmethod
+    def reduced(Z, Y):
+        """Overwrite Z with z_c - z_y."""
+        Z -= Z[own_class(Z, Y)][:, None]
+        return Z
 
     @staticmethod
     def value(Z, Y, s):
         """sum_i s_i loss(z_i, y_i), of shape (m,)."""
-        D = Z - Z.max(axis=1, keepdims=True)
-        picked = np.einsum("mkr,kr->mr", D, Y)
-        losses = np.log(np.exp(D, out=D).sum(axis=1))
-        losses -= picked
-        return np.dot(losses, s)
+        ahead = MultinomialLogLoss.reduced(Z.copy(), Y)
+        return np.dot(exponentials(ahead, own_class(Z, Y))[-1], s)
 
     @staticmethod
     def residual_bound(value):
         """A bound on the root mean square of the derivative, from the mean loss.
 
-        |p - y|^2 <= 2 (1 - p_y)^2, and 1 - p_y is at most 1 and at most the loss.
+        |p - e_y|^2 <= 2 (1 - p_y)^2, and 1 - p_y is at most 1 and at most the loss.
         """
         return np.sqrt(2 * np.minimum(value, 1))
 
     @staticmethod
     def least_and_most_ahead(Z, Y):
         """The least and the largest z_y - max_c z_c over the other classes, each of shape (m,)."""
-        own = np.einsum("mkr,kr->mr", Z, Y)
-        ahead = own - np.where(Y > 0, -np.inf, Z).max(axis=1)
+        own, others = own_class(Z, Y), Z.copy()
+        others[own] = -np.inf
+        ahead = Z[own] - others.max(axis=1)
         return ahead.min(axis=1), ahead.max(axis=1)
 
     @staticmethod
     def derivative(Z, Y, s):
-        """Overwrite Z with s_i (softmax(z_i) - y_i)."""
+        """Overwrite Z with s_i (softmax(z_i) - e_y)."""
         Z -= Z.max(axis=1, keepdims=True)
         np.exp(Z, out=Z)
-        Z /= Z.sum(axis=1, keepdims=True)
-        Z -= Y
-        Z *= s
+        Z *= (s / Z.sum(axis=1))[:, None]
+        Z[own_class(Z, Y)] -= s
         return Z
 
     @staticmethod
     def second_order(Z, Y, s):
-        """Value (m,), s_i (p_i - y_i) and p_i (of the shape of Z)."""
-        P = Z - Z.max(axis=1, keepdims=True)
-        picked = np.einsum("mkr,kr->mr", P, Y)
-        np.exp(P, out=P)
-        total = P.sum(axis=1)
-        value = np.dot(np.log(total) - picked, s)
-        P /= total[:, None]
-        return value, (P - Y) * s, P
+        """Value (m,) and s_i (p_i - e_y), twice, at margins that are `reduced`."""
+        own = own_class(Z, Y)
+        E, others, total, losses = exponentials(Z, own)
+        share = s / total
+        E *= share[:, None]
+        E[own] = -others * share
+        return np.dot(losses, s), E, E
 
     @staticmethod
-    def quadratic_forms(P, s, D):
-        """D_j' H D_l with H_i = diag(s_i p_i) - s_i p_i p_i', of shape (m, J, J)."""
-        means = (D * P[:, None]).sum(axis=2)
-        return elementwise_forms(P * s, s, D) - products(means * s, means.transpose(0, 2, 1))
+    def along(R, W, s, D):
+        """As of all losses, along directions that are `reduced`."""
+        m, J, k, n = D.shape
+        means, forms = np.empty((m, J, n), dtype=R.dtype), np.empty((m, J, J))
+        flat, weighted = D.reshape(m, J, -1), np.empty_like(R)
+        for j in range(J):
+            np.multiply(R, D[:, j], out=weighted)
+            np.add.reduce(weighted, axis=1, out=means[:, j])
+            own = products(weighted.reshape(m, 1, -1), flat[:, : j + 1].transpose(0, 2, 1))
+            forms[:, j, : j + 1] = forms[:, : j + 1, j] = own[:, 0]
+        per_weight = np.divide(means, s, out=np.zeros_like(means), where=s > 0)
+        forms -= products(per_weight, means.transpose(0, 2, 1))
+        return means.sum(axis=2, dtype=np.float64), forms
+
+    @classmethod
+    def quadratic_forms(cls, R, s, D):
+        """D_j' H D_l with H_i = s_i (diag(p_i) - p_i p_i'), of shape (m, J, J)."""
+        return cls.along(R, R, s, D)[1]
 
     @staticmethod
-    def add_hessian(H, X, P, s):
+    def add_hessian(H, X, R, s):
         """H += sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i'."""
-        add_diagonal_hessian(H, X, P * s, s)
-        weights = (P * np.sqrt(s)).T
+        # A row's own class is where its derivative is negative; if nowhere it has no curvature.
+        Q = np.where(R < 0, R + s, R)
+        add_diagonal_hessian(H, X, Q, s)
+        weights = np.divide(Q, np.sqrt(s), out=np.zeros_like(Q), where=s > 0).T
         rows = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
         H -= rows.T @ rows
 
     @staticmethod
-    def totals(Y, s):
+    def totals(Y, s, n_outputs):
         """The classes' shares, of shape (k,)."""
-        return Y @ s
+        return np.bincount(Y[0].astype(np.intp), weights=s, minlength=n_outputs)
 
     @staticmethod
     def constant_of(totals, one_row):
@@ -340,5 +373,28 @@ class MultinomialLogLoss(Loss):
 
     @staticmethod
     def encode(codes, n_outputs):
-        """Class codes 0 ... k-1 -> one-hot (k, n_rows)."""
-        return np.equal.outer(np.arange(n_outputs), codes)
+        """Class codes 0 ... k-1 themselves, of shape (1, n_rows)."""
+        return codes.reshape(1, -1)
+
+
+def own_class(Z, Y):
+    """The index into Z (m, k, n_rows) of the rows' own classes', of shape (m, n_rows)."""
+    return slice(None), Y[0].astype(np.intp), np.arange(Z.shape[-1])
+
+
+def exponentials(Z, own):
+    """exp(z_c), 0 for c = y; their sum, it and 1 for c = y, and the logarithm of that."""
+    with np.errstate(over="ignore"):
+        E = np.exp(Z)
+    E[own] = 0
+    others = E.sum(axis=1)
+    total, losses = 1 + others, np.log1p(others)
+    if not others.max() < FAR_AHEAD[Z.dtype]:
+        # Relative to the largest, beside which a row's own class is nothing.
+        far = np.nonzero(~(others < FAR_AHEAD[Z.dtype]))
+        ahead = Z.transpose(0, 2, 1)[far]
+        top = ahead.max(axis=1)
+        E.transpose(0, 2, 1)[far] = ahead = np.exp(ahead - top[:, None])
+        others[far] = total[far] = ahead.sum(axis=1)
+        losses[far] = top + np.log(total[far])
+    return E, others, total, losses

@@ -145,16 +145,19 @@ class Objective:
         return self.rows.along(local, step_margins)
 
     def toward(self, local, step, other):
-        """The margins of a step and of another one side by side; `along` them."""
+        """The margins of a step, and those of another one if any; `along` them."""
         return self.rows.toward(local, step, other)
 
-    def advance(self, start, step_margins, amounts):
-        """Margins and mean loss at start + sum_j c_j step_margins_j; `along` the steps there."""
-        return self.rows.advance(start, step_margins, amounts)
+    def advance(self, start, step_margins, amounts, spent=None):
+        """The mean loss at start + sum_j c_j step_margins_j; `along` the steps there.
 
-    def combine(self, amounts, step_margins, start=None):
-        """start + sum_j c_j step_margins_j."""
-        return self.rows.combine(amounts, step_margins, start)
+        What is ``spent`` may be overwritten.
+        """
+        return self.rows.advance(start, step_margins, amounts, spent)
+
+    def move(self, start, step_margins, amounts):
+        """start + sum_j c_j step_margins_j, and that step; what is given may be overwritten."""
+        return self.rows.move(start, step_margins, amounts)
 
     def restrict(self, margins, kept):
         """Those of the candidates ``kept``."""

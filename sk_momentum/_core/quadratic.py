@@ -81,7 +81,8 @@ class QuadraticObjective(Objective):
         return local.R.copy()
 
     def along(self, local, steps):
-        """Derivatives of the mean loss along steps of shape (m, J, k, p)."""
+        """Derivatives of the mean loss along steps, each of shape (m, k, p)."""
+        steps = vectors.stack(steps)
         m, J = steps.shape[:2]
         gradient = np.einsum("mjkp,mkp->mj", steps, local.R, dtype=np.float64)
         D = steps[..., : self.n_features]
@@ -97,23 +98,28 @@ class QuadraticObjective(Objective):
 
     def _curvature_from_rows(self, steps):
         """sum_i s_i d_ij d_il along the margins d of steps whose own curvature moments lose."""
-        margins = [self.rows.margins(step) for step in steps.swapaxes(0, 1)]
-        return self.rows.curvature_along(self.rows.stack(margins))
+        return self.rows.curvature_along(
+            [self.rows.margins(step) for step in steps.swapaxes(0, 1)]
+        )
 
     def toward(self, local, step, other):
-        """The steps themselves side by side; `along` them."""
-        steps = vectors.stack([step, *([] if other is None else [other])])
+        """The step itself, and the other one if any; `along` them."""
+        steps = [step, *([] if other is None else [other])]
         return steps, *self.along(local, steps)
 
-    def advance(self, start, steps, amounts):
-        """Where the steps lead, and the mean loss; `along` the steps there."""
-        there = self.combine(amounts, steps, start)
-        local = self.local(there)
-        return there, local, *self.along(local, steps)
+    def advance(self, start, steps, amounts, spent=None):
+        """The mean loss where the steps lead; `along` the steps there."""
+        local = self.local(start + self._combined(steps, amounts))
+        return local, *self.along(local, steps)
 
-    def combine(self, amounts, steps, start=None):
-        """start + sum_j c_j step_j."""
-        return vectors.combine(amounts, steps, start)
+    def move(self, start, steps, amounts):
+        """Where the steps lead, and the step there."""
+        step = self._combined(steps, amounts)
+        return start + step, step
+
+    @staticmethod
+    def _combined(steps, amounts):
+        return vectors.combine(amounts, vectors.stack(steps))
 
     def restrict(self, points, kept):
         """Those of the candidates ``kept``."""

@@ -69,6 +69,7 @@ class Rows:
             s=weights.astype(dtype, copy=False),
             loss=loss,
             origin=origin,
+            n_outputs=k,
         )
 
     def take(self, index):

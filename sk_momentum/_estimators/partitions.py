@@ -190,7 +190,7 @@ def partition_of(y, weights, checker, encoder):
     if origin.targets.any():
         Y = Y - origin.targets[:, None]
     return Partition(
-        Targets(Y, s, encoder.loss, encoder.dtype),
+        Targets(Y, s, encoder.loss, encoder.dtype, encoder.n_outputs),
         Reader(encoder.dtype, origin.rows, kept),
         origin,
     )
@@ -210,7 +210,7 @@ class Encoder:
     origin: Origin
 
     def encode(self, targets):
-        """Y of shape (k, n), and a factor a row."""
+        """Y of shape (k, n) or (1, n), and a factor a row."""
         if self.classes is None:
             Y = self.loss.encode(targets.reshape(len(targets), -1), self.n_outputs)
             return Y.astype(self.dtype), np.ones(len(targets))

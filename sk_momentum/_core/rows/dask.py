@@ -24,14 +24,19 @@ from .moments import merged
 from .origin import Origin
 from .partition import (
     Partition,
+    advance_of,
+    combine_of,
     gradient_and_hessians_of,
     hessian_of,
+    local_of,
     restrict_of,
-    stack_of,
+    toward_of,
     with_rows,
     with_targets,
 )
+from .protocol import Expansion
 from .summed import SummedRows
+from .targets import Targets
 from .vectors import sum_of
 
 # Where reading is the cost a Gram matrix costs one read; beyond so many columns it is the matrix
@@ -144,9 +149,33 @@ class DaskRows(SummedRows):
 
     # ------------------------------------------------------------------ vectors
 
-    def stack(self, vectors):
-        """The margins of J steps, side by side."""
-        return self._vectors(stack_of, handles=vectors)
+    def margins(self, theta):
+        """Raw predictions of all rows; without X where w = 0."""
+        if not theta[..., : self.n_features].any():
+            return self._vectors(Targets.constant, theta[..., self.n_features :])
+        return self._vectors(MemoryRows.margins, theta, reads=True)
+
+    def local(self, margins):
+        """The mean loss to second order in the margins."""
+        (R, W), value = self._both(local_of, handles=[margins], several=2)
+        return Expansion(value, R, W)
+
+    def toward(self, local, theta, other):
+        """As `margins` and `along` in one read."""
+        others = [] if other is None else [other]
+        handles = [local.R, local.W, *others]
+        (own,), sums = self._both(toward_of, theta, handles=handles, several=1, reads=True)
+        return [own, *others], *sums
+
+    def advance(self, start, steps, amounts, spent=None):
+        """As `combine`, `local` and `along`, in one pass over the vectors."""
+        handles = [start, *steps]
+        (R, W), sums = self._both(advance_of, amounts, handles=handles, several=2)
+        return Expansion(sums[0], R, W), *sums[1:]
+
+    def combine(self, amounts, steps, start=None):
+        """start + sum_j c_j step_j."""
+        return self._vectors(combine_of, amounts, handles=[start, *steps])
 
     def restrict(self, vectors, kept):
         """Those of the candidates ``kept``."""

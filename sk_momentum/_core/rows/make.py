@@ -13,10 +13,10 @@ def make_design(X, origin=None, dtype=None):
     return SparseDesign(X, origin, dtype) if sparse.issparse(X) else DenseDesign(X, origin, dtype)
 
 
-def make_rows(*, design, Y, s, loss, origin=None):
+def make_rows(*, design, Y, s, loss, n_outputs, origin=None):
     """Rows in memory: of more than one chunk, threads share them."""
-    kind = ThreadedRows if several_chunks(design.X, len(Y)) else MemoryRows
-    return kind(design=design, Y=Y, s=s, loss=loss, origin=origin)
+    kind = ThreadedRows if several_chunks(design.X, n_outputs) else MemoryRows
+    return kind(design=design, Y=Y, s=s, loss=loss, origin=origin, n_outputs=n_outputs)
 
 
 def several_chunks(X, n_outputs):

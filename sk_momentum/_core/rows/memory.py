@@ -22,12 +22,14 @@ class MemoryRows(Targets, Rows):
     ----------
     design : Design
         X about the origin.
-    Y : ndarray of shape (k, n_rows)
+    Y : ndarray of shape (k, n_rows) or (1, n_rows)
         Encoded targets, about the origin.
     s : ndarray of shape (n_rows,)
         Weights that sum to 1.
     loss : loss of `losses`
     origin : Origin, optional
+    n_outputs : int, optional
+        k; by default the length of Y.
 
     Attributes
     ----------
@@ -37,10 +39,10 @@ class MemoryRows(Targets, Rows):
 
     step_shares = None
 
-    def __init__(self, *, design, Y, s, loss, origin=None):
-        Targets.__init__(self, Y, s, loss, design.dtype)
+    def __init__(self, *, design, Y, s, loss, origin=None, n_outputs=None):
+        Targets.__init__(self, Y, s, loss, design.dtype, n_outputs)
         self.design, self.n_features = design, design.n_features
-        self.origin = Origin(design.origin, np.zeros(len(Y))) if origin is None else origin
+        self.origin = Origin(design.origin, np.zeros(self.n_outputs)) if origin is None else origin
         self._buffers = {}
 
     @classmethod
@@ -76,20 +78,16 @@ class MemoryRows(Targets, Rows):
 
     def in_double(self):
         """The same rows in float64."""
-        design = self.design.in_double()
-        rows = type(self)(design=design, Y=self.Y, s=self.s, loss=self.loss, origin=self.origin)
+        targets = Targets.astype(self, np.float64)
+        rows = type(self).of(self.design.in_double(), targets, self.origin)
         rows.step_shares = self.step_shares
         return rows
 
     def columns(self, chosen):
         """The rows of some columns: a copy, never of more than these."""
-        return type(self)(
-            design=self.design.columns(chosen),
-            Y=self.Y,
-            s=self.s,
-            loss=self.loss,
-            origin=Origin(self.origin.rows[chosen], self.origin.targets),
-        )
+        targets = Targets.chunk(self, slice(0, self.n_rows))
+        origin = Origin(self.origin.rows[chosen], self.origin.targets)
+        return type(self).of(self.design.columns(chosen), targets, origin)
 
     # ------------------------------------------------------------------ the mean loss
 
@@ -111,19 +109,20 @@ class MemoryRows(Targets, Rows):
             G = G_block if G is None else np.add(G, G_block, out=G)
         return F, G
 
-    def margins(self, theta):
-        """Raw predictions of all rows, of shape (m, k, n_rows)."""
+    def margins(self, theta, out=None):
+        """Raw predictions of all rows, of shape (m, k, n_rows), as the loss sees them."""
         m, k, p = theta.shape
         flat, d = theta.reshape(m * k, p), self.n_features
         W = flat[:, :d].astype(self.dtype, copy=False)
+        Z = np.empty((m, k, self.n_rows), dtype=self.dtype) if out is None else out
+        rows_last = Z.reshape(m * k, -1)
         if W.any():
-            Z = np.empty((m * k, self.n_rows), dtype=self.dtype)
-            self.design.forward_all(W, out=Z)
+            self.design.forward_all(W, out=rows_last)
         else:
-            Z = np.zeros((m * k, self.n_rows), dtype=self.dtype)
+            rows_last[...] = 0
         if p > d:
-            Z += flat[:, -1:]
-        return Z.reshape(m, k, -1)
+            rows_last += flat[:, -1:]
+        return self.loss.reduced(Z, self.Y)
 
     def gradient(self, local, n_parameters):
         """The gradient from the derivative in the margins, of shape (m, k, p)."""

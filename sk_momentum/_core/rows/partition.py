@@ -109,8 +109,26 @@ def hessian_of(rows, W, candidate, center, p):
     return rows.hessian(Expansion(None, None, W), candidate, center, p)
 
 
-def stack_of(targets, *vectors):
-    return targets.stack(list(vectors))
+def local_of(targets, margins):
+    local = targets.local(margins)
+    return (local.R, local.W), local.value
+
+
+def toward_of(rows, R, W, *others_and_theta):
+    *others, theta = others_and_theta
+    steps, *slopes = rows.toward(Expansion(None, R, W), theta, *(others or [None]))
+    return steps[:1], tuple(slopes)
+
+
+def advance_of(targets, start, *steps_and_amounts):
+    *steps, amounts = steps_and_amounts
+    local, *slopes = targets.advance(start, steps, amounts)
+    return (local.R, local.W), (local.value, *slopes)
+
+
+def combine_of(targets, start, *steps_and_amounts):
+    *steps, amounts = steps_and_amounts
+    return targets.combine(amounts, steps, start)
 
 
 def restrict_of(targets, margins, kept):

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Vectors = Any
+# The margins of several steps.
+Steps = list[Any]
 
 
 class Expansion(NamedTuple):
@@ -28,7 +30,7 @@ class Expansion(NamedTuple):
     R : Vectors
         Its derivative in the margins.
     W : Vectors
-        What the loss's `quadratic_forms` and `add_hessian` make its second derivative of.
+        What the loss's `along` and `add_hessian` make its second derivative of.
     """
 
     value: np.ndarray
@@ -102,11 +104,10 @@ class Rows(ABC):
         """The gradient (m, k, p) from the derivative in the margins: one product with X."""
 
     @abstractmethod
-    def along(self, local: Expansion, steps: Vectors) -> tuple[np.ndarray, np.ndarray]:
+    def along(self, local: Expansion, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives of sum_i s_i loss(z_i + sum_j c_j d_ij) in the amounts c at 0.
 
-        For the margins d of J steps, as `stack` makes them: slope (m, J), curvature (m, J, J).
-        No product with X.
+        For the margins d of J steps: slope (m, J), curvature (m, J, J).  No product with X.
         """
 
     @abstractmethod
@@ -148,34 +149,33 @@ class Rows(ABC):
 
     def toward(
         self, local: Expansion, theta: np.ndarray, other: Vectors | None
-    ) -> tuple[Vectors, np.ndarray, np.ndarray]:
-        """The margins of a step theta and, beside them, of another one; slope, curvature there.
+    ) -> tuple[Steps, np.ndarray, np.ndarray]:
+        """The margins of a step theta, and those of another one if any; slope, curvature there.
 
-        As `margins`, `stack` and `along` in one read.
+        As `margins` and `along` in one read.
         """
-        steps = self.stack([self.margins(theta), *([] if other is None else [other])])
+        steps = [self.margins(theta), *([] if other is None else [other])]
         return steps, *self.along(local, steps)
 
     def advance(
-        self, start: Vectors, steps: Vectors, amounts: np.ndarray
-    ) -> tuple[Vectors, Expansion, np.ndarray, np.ndarray]:
-        """Margins and mean loss at start + sum_j c_j step_j; slope and curvature along the steps.
+        self, start: Vectors, steps: Steps, amounts: np.ndarray, spent: Expansion | None = None
+    ) -> tuple[Expansion, np.ndarray, np.ndarray]:
+        """The mean loss at start + sum_j c_j step_j; slope and curvature along the steps there.
 
-        As `combine`, `local` and `along` in one pass.
+        As `combine`, `local` and `along` in one pass.  What is ``spent`` may be overwritten.
         """
-        there = self.combine(amounts, steps, start)
-        local = self.local(there)
-        return there, local, *self.along(local, steps)
+        local = self.local(self.combine(amounts, steps, start))
+        return local, *self.along(local, steps)
 
     # ------------------------------------------------------------------ vectors
 
     @abstractmethod
-    def stack(self, vectors: list[Vectors]) -> Vectors:
-        """The margins of J steps, side by side."""
+    def combine(self, amounts: np.ndarray, steps: Steps, start: Vectors = None) -> Vectors:
+        """start + sum_j c_j step_j, for amounts (m, J) of J steps."""
 
-    @abstractmethod
-    def combine(self, amounts: np.ndarray, steps: Vectors, start: Vectors = None) -> Vectors:
-        """start + sum_j c_j step_j, for amounts (m, J) of what `stack` made."""
+    def move(self, start: Vectors, steps: Steps, amounts: np.ndarray) -> tuple[Vectors, Vectors]:
+        """start + sum_j c_j step_j, and that step; the start and the steps may be overwritten."""
+        return self.combine(amounts, steps, start), self.combine(amounts, steps)
 
     @abstractmethod
     def restrict(self, vectors: Vectors, kept: np.ndarray) -> Vectors:
@@ -215,7 +215,7 @@ class Rows(ABC):
         """max_i of s_i (|R (x_i - center)|^2 + more) for each root R (any, d, d); (any,)."""
 
     @abstractmethod
-    def curvature_along(self, steps: Vectors) -> np.ndarray:
+    def curvature_along(self, steps: Steps) -> np.ndarray:
         """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
 
     # ------------------------------------------------------------------ other rows

@@ -35,14 +35,6 @@ class SummedRows(Rows):
     def _all(self, function, *arguments, reads=True):
         """The small results of all chunks, in order."""
 
-    @abstractmethod
-    def _vectors(self, function, *arguments, handles=(), reads=False):
-        """Vectors of all rows from those of the chunks."""
-
-    @abstractmethod
-    def _both(self, function, *arguments, handles, several, reads=False):
-        """``several`` vectors of all rows, and the sum of small results: one round."""
-
     # ------------------------------------------------------------------ the mean loss
 
     def mean_loss(self, theta):
@@ -53,44 +45,17 @@ class SummedRows(Rows):
         """The mean loss (m,) and its gradient (m, k, p), in one read."""
         return self._sum(MemoryRows.evaluate, theta)
 
-    def margins(self, theta):
-        """Raw predictions of all rows; without X where w = 0."""
-        if not theta[..., : self.n_features].any():
-            return self._vectors(Targets.constant, theta[..., self.n_features :])
-        return self._vectors(MemoryRows.margins, theta, reads=True)
-
-    def local(self, margins):
-        """The mean loss to second order in the margins."""
-        (R, W), value = self._both(local_of, handles=[margins], several=2)
-        return Expansion(value, R, W)
-
     def gradient(self, local, n_parameters):
         """The gradient (m, k, p) from the derivative in the margins: one product with X."""
         return self._sum(gradient_of, n_parameters, handles=[local.R])
 
     def along(self, local, steps):
         """Slope (m, J) and curvature (m, J, J) of the mean loss along steps."""
-        return self._sum(along_of, handles=[local.R, local.W, steps], reads=False)
+        return self._sum(along_of, handles=[local.R, local.W, *steps], reads=False)
 
     def curvature_along(self, steps):
         """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
-        return self._sum(Targets.curvature_along, handles=[steps], reads=False)
-
-    def toward(self, local, theta, other):
-        """As `margins`, `stack` and `along` in one read."""
-        handles = [local.R, local.W, other]
-        (steps,), sums = self._both(toward_of, theta, handles=handles, several=1, reads=True)
-        return steps, *sums
-
-    def advance(self, start, steps, amounts):
-        """As `combine`, `local` and `along`, in one pass over the vectors."""
-        handles = [start, steps]
-        (margins, R, W), sums = self._both(advance_of, amounts, handles=handles, several=3)
-        return margins, Expansion(sums[0], R, W), *sums[1:]
-
-    def combine(self, amounts, steps, start=None):
-        """start + sum_j c_j step_j."""
-        return self._vectors(combine_of, amounts, handles=[steps, start])
+        return self._sum(curvature_of, handles=steps, reads=False)
 
     def best_constant(self):
         """The raw prediction of shape (k,) that minimises the mean loss."""
@@ -144,24 +109,9 @@ def gradient_of(rows, R, n_parameters):
     return rows.gradient(Expansion(None, R, None), n_parameters)
 
 
-def toward_of(rows, R, W, other, theta):
-    steps, slope, curvature = rows.toward(Expansion(None, R, W), theta, other)
-    return (steps,), (slope, curvature)
-
-
-def advance_of(targets, start, steps, amounts):
-    margins, local, slope, curvature = targets.advance(start, steps, amounts)
-    return (margins, local.R, local.W), (local.value, slope, curvature)
-
-
-def local_of(targets, margins):
-    local = targets.local(margins)
-    return (local.R, local.W), local.value
-
-
-def along_of(targets, R, W, steps):
+def along_of(targets, R, W, *steps):
     return targets.along(Expansion(None, R, W), steps)
 
 
-def combine_of(targets, steps, start, amounts):
-    return targets.combine(amounts, steps, start)
+def curvature_of(targets, *steps):
+    return targets.curvature_along(steps)

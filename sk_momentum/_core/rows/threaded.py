@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property, reduce
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy import sparse
 
 from ..threads import pool
 from .memory import MemoryRows
+from .protocol import Expansion
 from .summed import SummedRows
 from .targets import Targets
 from .vectors import added
@@ -43,25 +43,6 @@ def appended(a, b):
     """Two lists, one after the other."""
     a += b
     return a
-
-
-class Wholes:
-    """Vectors of all rows, put together from those of slices in whatever order these come."""
-
-    def __init__(self, n_rows):
-        self.n_rows, self.lock, self.arrays = n_rows, threading.Lock(), None
-
-    def place(self, rows, arrays):
-        """Those of a slice of the rows, of shape (..., rows) each."""
-        if rows == slice(0, self.n_rows):
-            self.arrays = arrays
-            return
-        with self.lock:
-            if self.arrays is None:
-                shapes = [(*each.shape[:-1], self.n_rows) for each in arrays]
-                self.arrays = [np.empty(s, each.dtype) for s, each in zip(shapes, arrays)]
-        for whole, own in zip(self.arrays, arrays):
-            whole[..., rows] = own
 
 
 class ThreadedRows(SummedRows, MemoryRows):
@@ -107,26 +88,36 @@ class ThreadedRows(SummedRows, MemoryRows):
         """The small results of all chunks, in order."""
         return self._mapped(function, (), arguments, lambda rows, result: [result], appended)
 
-    def _vectors(self, function, *arguments, handles=(), reads=False):
-        """Vectors of all rows."""
+    # ------------------------------------------------------------------ vectors: arrays in place
 
-        def alone(*given):
-            return (function(*given),), 0.0
+    def margins(self, theta):
+        """Raw predictions of all rows."""
+        Z = np.empty((*theta.shape[:2], self.n_rows), dtype=self.dtype)
+        self._sum(margins_into, theta, handles=[Z])
+        return Z
 
-        (whole,), _ = self._both(alone, *arguments, handles=handles, several=1)
-        return whole
+    def local(self, margins):
+        """The mean loss to second order in the margins."""
+        R, W = self.room(margins)
+        return Expansion(self._sum(local_into, handles=[margins, R, W]), R, W)
 
-    def _both(self, function, *arguments, handles, several, reads=False):
-        """``several`` vectors of all rows, and the sum of small results: one round."""
-        wholes = Wholes(self.n_rows)
+    def toward(self, local, theta, other):
+        """As `margins` and `along`, chunk by chunk."""
+        steps = [np.empty_like(local.R), *([] if other is None else [other])]
+        return steps, *self._sum(toward_into, theta, handles=[local.R, local.W, *steps])
 
-        def place(rows, result):
-            vectors, sums = result
-            wholes.place(rows, vectors)
-            return sums
+    def advance(self, start, steps, amounts, spent=None):
+        """As `combine`, `local` and `along`, in one pass over the vectors."""
+        R, W = self.room(start) if spent is None else (spent.R, spent.W)
+        value, *slopes = self._sum(advance_into, amounts, handles=[R, W, start, *steps])
+        return Expansion(value, R, W), *slopes
 
-        sums = self._mapped(function, handles, arguments, place, added)
-        return wholes.arrays, sums
+    def move(self, start, steps, amounts):
+        """In place of the start and of the last step."""
+        self._sum(move_in_place, amounts, handles=[start, *steps])
+        return start, steps[-1]
+
+    # ------------------------------------------------------------------ sums over chosen rows
 
     def _slices(self, rows):
         """The rows of every chunk; or of those given in an array, as many chunks."""
@@ -145,6 +136,43 @@ class ThreadedRows(SummedRows, MemoryRows):
             return MemoryRows.hessian_sum(self, W, center, p, chunk)
 
         return reduced(of, self._slices(rows), added, (self.n_outputs * p) ** 2, self.design)
+
+
+def margins_into(rows, Z, theta):
+    """Of all rows of a chunk, into their share of an array."""
+    rows.margins(theta, out=Z)
+    return 0.0
+
+
+def local_into(targets, Z, R, W):
+    local = targets.local(Z, out=(R, W))
+    return put(local, R, W).value
+
+
+def put(local, R, W):
+    """An expansion, its vectors in their place if they are not yet."""
+    for place, own in ((R, local.R), (W, local.W)):
+        if own is not place:
+            place[...] = own
+    return local
+
+
+def toward_into(rows, R, W, step, *others_and_theta):
+    *others, theta = others_and_theta
+    rows.margins(theta, out=step)
+    return rows.along(Expansion(None, R, W), [step, *others])
+
+
+def advance_into(targets, R, W, start, *steps_and_amounts):
+    *steps, amounts = steps_and_amounts
+    local, *slopes = targets.advance(start, steps, amounts, Expansion(None, R, W))
+    return put(local, R, W).value, *slopes
+
+
+def move_in_place(targets, start, *steps_and_amounts):
+    *steps, amounts = steps_and_amounts
+    targets.move(start, steps, amounts)
+    return 0.0
 
 
 def elements_of(X, n_outputs):

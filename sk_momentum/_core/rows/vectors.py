@@ -20,7 +20,7 @@ def in_place(array):
 
 def stack(vectors):
     """The margins of J steps, each (m, k, n), as (m, J, k, n)."""
-    return vectors[0][:, None] if len(vectors) == 1 else np.stack(vectors, axis=1)
+    return np.concatenate([each[:, None] for each in vectors], axis=1)
 
 
 def combine(amounts, steps, start=None):

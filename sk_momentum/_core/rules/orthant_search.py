@@ -42,10 +42,10 @@ class OrthantSearch(L1Search):
             steps = steps[:, :1]
         margins, *slopes = self.objective.toward(self.local, u, self.delta_margins)
         _, ceiling = self._begin(theta, slope)
-        before = self.margins
         amounts = self._minimise(theta, steps, margins, slopes, signs)
-        self.delta_margins = self.objective.combine(amounts, margins)
-        amounts, blocked = self._below(theta, before, steps, amounts, signs, ceiling)
+        way = margins, amounts
+        amounts, blocked, way = self._below(theta, way, steps, amounts, signs, ceiling)
+        self.margins, self.delta_margins = self.objective.move(self.margins, *way)
         theta += self.delta
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
@@ -64,14 +64,14 @@ class OrthantSearch(L1Search):
         return u, signs, slope
 
     def _minimise(self, theta, steps, step_margins, slopes, signs):
-        """Newton's method on phi from (0, 0); leaves `margins` and `local` where it ends."""
+        """Newton's method on phi from (0, 0); leaves `local` where it ends."""
         m, J, d = *steps.shape[:2], self.objective.n_features
         l1 = self.objective.penalty.l1[:, 0].astype(np.float64)
         fixed = l1 * np.einsum(
             "mjq,mq->mj", steps[..., :d].reshape(m, J, -1), signs.reshape(m, -1)
         )
         _, ridge_slope, ridge = self.objective.penalty_along(theta, steps)
-        start, amounts, promised = self.margins, np.zeros((m, J)), None
+        amounts, promised = np.zeros((m, J)), None
         open_ = ~self.exhausted
         for _ in range(NEWTON_STEPS):
             gradient, hessian = slopes
@@ -84,21 +84,22 @@ class OrthantSearch(L1Search):
             if not open_.any():
                 break
             amounts = amounts + np.where(open_[:, None], move, 0.0)
-            self.margins, self.local, *slopes = self.objective.advance(
-                start, step_margins, amounts
+            self.local, *slopes = self.objective.advance(
+                self.margins, step_margins, amounts, spent=self.local
             )
         return amounts
 
-    def _below(self, theta, start, steps, amounts, signs, ceiling):
+    def _below(self, theta, way, steps, amounts, signs, ceiling):
         """Amounts whose step, cut to the orthant, leads below the ceiling; where none does.
 
-        Leaves `delta`, its margins, `margins` and `local` as they are after it.
+        Leaves `delta` and `local` as they are after it; the way there, margins of steps and
+        amounts of them, comes back with it.
         """
         self.delta, cut = self._within_orthant(theta, combine(amounts, steps), signs)
         blocked = np.zeros(len(theta), dtype=bool)
         for attempt in range(BACKTRACKS + 1):
             if cut or attempt:
-                self._go(start)
+                way = self._go()
             W = self.objective.coefficients(theta + self.delta)
             reached = self.local.value + self.objective.penalty.value(W)
             high = ~(reached <= ceiling(np.minimum(np.abs(amounts[:, 0]), 1.0)))
@@ -113,14 +114,14 @@ class OrthantSearch(L1Search):
             if not last:
                 amounts[:, 0] = np.where(high, shorter, amounts[:, 0])
             self.delta, _ = self._within_orthant(theta, combine(amounts, steps), signs)
-        return amounts, blocked
+        return amounts, blocked, way
 
-    def _go(self, start):
-        """Margins of `delta`, and what they lead to from a start."""
+    def _go(self):
+        """Take `delta` as the step; the way there."""
         once = np.ones((len(self.delta), 1))
         step, *_ = self.objective.toward(self.local, self.delta, None)
-        self.delta_margins = self.objective.combine(once, step)
-        self.margins, self.local, *_ = self.objective.advance(start, step, once)
+        self.local, *_ = self.objective.advance(self.margins, step, once, spent=self.local)
+        return step, once
 
     def _within_orthant(self, theta, step, signs):
         """The step without what leads out of the orthant; whether anything did.

@@ -91,6 +91,8 @@ class PlaneSearch(Rule):
 
     def refresh(self, theta):
         """Margins from the coefficients themselves."""
+        # The old ones are let go first.
+        self.margins = self.local = self.delta_margins = None
         self.margins = self.objective.all_margins(theta)
         self.local = self.objective.local(self.margins)
         moving = np.any(self.delta)
@@ -113,7 +115,8 @@ class PlaneSearch(Rule):
         margins, *slopes = self.objective.toward(self.local, u, self.delta_margins)
         amounts = self._minimise(theta, steps, margins, slopes)
         self.delta = combine(amounts, steps)
-        self.delta_margins = self.objective.combine(amounts, margins)
+        moved = self.objective.move(self.margins, margins, amounts)
+        self.margins, self.delta_margins = moved
         theta += self.delta
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
@@ -182,13 +185,12 @@ class PlaneSearch(Rule):
         return u
 
     def _minimise(self, theta, steps, step_margins, slopes):
-        """Newton's method on phi from (0, 0); leaves `margins` and `local` where it ends.
+        """Newton's method on phi from (0, 0); leaves `local` where it ends.
 
         Returns
         -------
         amounts : ndarray of shape (m, J)
         """
-        start = self.margins
         offset, slope, curvature = self.objective.penalty_along(theta, steps)
 
         def penalty(c):
@@ -218,7 +220,7 @@ class PlaneSearch(Rule):
             ceiling = self._lowest + 2 * rounding
             for _ in range(BACKTRACKS):
                 there = best + move
-                value, slopes = self._try(start, step_margins, there)
+                value, slopes = self._try(step_margins, there)
                 reached = value + penalty(there)
                 worse = ~(reached <= ceiling)
                 if not worse.any():
@@ -226,15 +228,17 @@ class PlaneSearch(Rule):
                 move[worse] /= 4.0
             else:
                 move[worse] = 0.0
-                _, slopes = self._try(start, step_margins, best + move)
+                _, slopes = self._try(step_margins, best + move)
                 reached[worse] = phi[worse]
             best = best + move
             phi = reached
         return best
 
-    def _try(self, start, step_margins, amounts):
-        """Go there; the mean loss (m,) there, and its slope and curvature along the steps."""
-        self.margins, self.local, *slopes = self.objective.advance(start, step_margins, amounts)
+    def _try(self, step_margins, amounts):
+        """The mean loss (m,) there, and its slope and curvature along the steps."""
+        self.local, *slopes = self.objective.advance(
+            self.margins, step_margins, amounts, spent=self.local
+        )
         return self.local.value, slopes
 
     @property
@@ -277,7 +281,8 @@ class PlaneSearch(Rule):
         if self.delta_margins is not None:
             self.delta_margins = restrict(self.delta_margins, kept)
         value, R, W = self.local
-        self.local = type(self.local)(value[kept], restrict(R, kept), restrict(W, kept))
+        own = restrict(R, kept)
+        self.local = type(self.local)(value[kept], own, own if W is R else restrict(W, kept))
 
 
 def newton_move(gradient, hessian):

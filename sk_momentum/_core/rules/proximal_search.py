@@ -62,7 +62,8 @@ class ProximalSearch(L1Search):
         amounts, reached, derivatives, blocked = plane.whole_step(F, slope, ceiling)
         amounts = plane.refine(amounts, reached, *derivatives, promised=-slope)
         self.delta = combine(amounts, steps)
-        self.delta_margins = self.objective.combine(amounts, margins)
+        moved = self.objective.move(self.margins, margins, amounts)
+        self.margins, self.delta_margins = moved
         theta += self.delta
         self.learning_rate = amounts[:, 0]
         self.momentum = amounts[:, 1] if amounts.shape[1] == 2 else np.zeros(len(theta))
@@ -90,7 +91,7 @@ class Plane:
     Parameters
     ----------
     rule : ProximalSearch
-        Whose `margins` and `local` follow.
+        Whose `local` follows.
     theta : ndarray of shape (m, k, p)
     steps : ndarray of shape (m, J, k, p)
     step_margins : Vectors
@@ -99,7 +100,6 @@ class Plane:
     def __init__(self, rule, theta, steps, step_margins):
         self.rule, self.objective = rule, rule.objective
         self.theta, self.steps, self.step_margins = theta, steps, step_margins
-        self.margins = rule.margins
         m, J, d = *steps.shape[:2], self.objective.n_features
         self.l1 = self.objective.penalty.l1[:, 0].astype(np.float64)
         self.W = self.objective.coefficients(theta).reshape(m, -1)
@@ -114,8 +114,8 @@ class Plane:
     def at(self, amounts):
         """F there; slope and curvature of its smooth part along the steps."""
         rule = self.rule
-        rule.margins, rule.local, gradient, hessian = self.objective.advance(
-            self.margins, self.step_margins, amounts
+        rule.local, gradient, hessian = self.objective.advance(
+            rule.margins, self.step_margins, amounts, spent=rule.local
         )
         there = self.theta + combine(amounts, self.steps)
         F = rule.local.value + self.objective.penalty.value(self.objective.coefficients(there))
@@ -147,7 +147,8 @@ class Plane:
             if not high.any():
                 break
             there = self._slope_at(amounts, derivatives[0])
-            secant = np.divide(slope, slope - there, out=np.zeros_like(F), where=there > 0)
+            uphill = there > np.maximum(slope, 0)
+            secant = np.divide(slope, slope - there, out=np.zeros_like(F), where=uphill)
             cut = eta * np.clip(secant, SHORTEST, LONGEST)
             last = attempt >= BACKTRACKS - 1
             amounts[:, 0] = np.where(high, 0.0 if last else cut, eta)
