@@ -3,6 +3,7 @@
 from ._core.stopping import DivergenceWarning
 from ._estimators.linear import MomentumLinearRegressor
 from ._estimators.logistic import MomentumLogisticClassifier
+from ._estimators.twins import to_sklearn
 from ._inspection.diagnosis import Diagnosis, diagnose, stable_learning_rate
 from ._inspection.display import LossHistoryDisplay
 from ._inspection.heatmap import SearchHeatmapDisplay
@@ -21,6 +22,7 @@ __all__ = [
     "__version__",
     "diagnose",
     "stable_learning_rate",
+    "to_sklearn",
 ]
 
 # Public names are at home here, so that pickles survive when a file is renamed or cut in two.

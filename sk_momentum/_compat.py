@@ -1,10 +1,12 @@
 """Every private import and version difference of scikit-learn and SciPy, and nothing else."""
 
 from functools import lru_cache
+from inspect import signature
 
 import numpy as np
 from scipy.sparse import _sparsetools
 from sklearn.base import _fit_context
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
@@ -44,6 +46,7 @@ __all__ = [
     "format_results",
     "insert_error_scores",
     "num_samples",
+    "penalty_of_logistic",
     "predicts_only",
     "route_fit_params",
     "routing_enabled",
@@ -157,3 +160,13 @@ def _arrays(X, rows, given, result):
         indptr, indices = indptr - first, indices[first:last]
         data = data[first:last].astype(given.dtype)
     return indptr, indices, data, given.reshape(-1), result.reshape(-1)
+
+
+def penalty_of_logistic(alpha, l1_ratio):
+    """The arguments of LogisticRegression that say what is penalised, beside C."""
+    if signature(LogisticRegression).parameters["penalty"].default == "deprecated":
+        return {"l1_ratio": l1_ratio if alpha > 0 else 0.0}
+    if alpha == 0:
+        return {"penalty": None}
+    kind = "l2" if l1_ratio == 0 else "l1" if l1_ratio == 1 else "elasticnet"
+    return {"penalty": kind, **({"l1_ratio": l1_ratio} if kind == "elasticnet" else {})}

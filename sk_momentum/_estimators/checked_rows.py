@@ -50,6 +50,11 @@ class Rows:
         """Whether they are too few for threads to share them."""
         return not several_chunks(self.X, self.n_outputs)
 
+    @property
+    def weight(self):
+        """The sum of the weights."""
+        return float(self.weights.sum())
+
     def for_loss(self, loss, *, fit_intercept, origin=None):
         """The rows of the core, for a loss: about the origin given, else one of their own."""
         # By the largest first: the sum of large weights may overflow.

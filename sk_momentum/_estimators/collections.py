@@ -145,13 +145,27 @@ class CollectionRows:
         """float32 where all of X is."""
         return np.result_type(*(each.dtype for each in self.found))
 
-    def for_loss(self, loss, *, fit_intercept, origin=None):
-        """The rows of the core, for a loss."""
-        heaviest = max(each.heaviest for each in self.found)
-        total = sum(
-            float(each.shares @ self._factors_of(each)) * (each.heaviest / heaviest)
+    @property
+    def _heaviest(self):
+        """The largest weight of a row."""
+        return max(each.heaviest for each in self.found)
+
+    @property
+    def _total(self):
+        """The sum of the weights, times those of the labels, in units of the heaviest."""
+        return sum(
+            float(each.shares @ self._factors_of(each)) * (each.heaviest / self._heaviest)
             for each in self.found
         )
+
+    @property
+    def weight(self):
+        """The sum of the weights, times those of the labels."""
+        return float(self._total * self._heaviest)
+
+    def for_loss(self, loss, *, fit_intercept, origin=None):
+        """The rows of the core, for a loss."""
+        heaviest, total = self._heaviest, self._total
         if origin is None:
             origin = self._origin(loss) if fit_intercept else None
         if origin is None:

@@ -71,6 +71,8 @@ class FitState:
     draws : Draws
     n_rows : int
         Training rows of the last `fit`; 0 where there was none.
+    weight : float
+        The sum of their weights, times those of the classes, and of the rows of a stream since.
     stream : StreamRecord or None
         What `partial_fit` has seen of the columns since then.
     history : StreamHistory or None
@@ -84,6 +86,7 @@ class FitState:
     meaning: Meaning
     draws: Draws = Draws()
     n_rows: int = 0
+    weight: float = 0.0
     stream: StreamRecord | None = None
     history: StreamHistory | None = None
     version: int = 1

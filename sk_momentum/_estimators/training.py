@@ -149,7 +149,7 @@ def fit_together(
                     alpha=each.alpha,
                     held_out=held_out is not None and X_val is None,
                 )
-                left = FitState(outcome.state, kept, meaning, draws, n_rows=rows.n_rows)
+                left = FitState(outcome.state, kept, meaning, draws, rows.n_rows, rows.weight)
                 each._take_found(first)
                 each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
             outcomes += found

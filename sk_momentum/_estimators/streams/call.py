@@ -122,7 +122,7 @@ class StreamCall:
             rows = rows.of_columns(columns)
         origin = Origin.zero(rows.X.shape[1], rows.n_outputs)
         self.objective = objective_of(settings, rows, loss, origin=origin)
-        self.n_rows = len(rows.y)
+        self.n_rows, self.weight = len(rows.y), rows.weight
         self.batch_size = batch_of(settings, self.n_rows) or self.n_rows
         self.before = (carried and carried.stream) or StreamRecord.empty(self.n_features)
         self.geometry = streamed_geometry(
@@ -171,6 +171,7 @@ class StreamCall:
             meaning=self.meaning,
             draws=Draws() if before is None else before.draws,
             n_rows=0 if before is None else before.n_rows,
+            weight=self.weight + (0.0 if before is None else before.weight),
             stream=self.record,
             history=history,
         )
