@@ -71,7 +71,9 @@ def many_classes(n=20_000, d=30, n_classes=400):
     """Normal columns in float32; labels of a random linear model, more classes than columns."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d)).astype(np.float32)
-    return X, (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
+    y = (X @ rng.standard_normal((d, n_classes))).argmax(axis=1)
+    # Codes of the classes that there are.
+    return X, np.unique(y, return_inverse=True)[1]
 
 
 def bag_of_words(n=40_000, d=50_000, words=80, informative=2_000):
