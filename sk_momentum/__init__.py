@@ -8,6 +8,7 @@ from ._inspection.diagnosis import Diagnosis, diagnose, stable_learning_rate
 from ._inspection.display import LossHistoryDisplay
 from ._inspection.heatmap import SearchHeatmapDisplay
 from ._search.grid import MomentumGridSearchCV
+from ._search.randomized import MomentumRandomizedSearchCV
 
 __version__ = "0.1.0"
 
@@ -18,6 +19,7 @@ __all__ = [
     "MomentumGridSearchCV",
     "MomentumLinearRegressor",
     "MomentumLogisticClassifier",
+    "MomentumRandomizedSearchCV",
     "SearchHeatmapDisplay",
     "__version__",
     "diagnose",

@@ -137,7 +137,7 @@ class SearchTasks:
 
     Parameters
     ----------
-    search : MomentumGridSearchCV
+    search : BaseMomentumSearch
     X, y, sample_weight
         As handed to `fit`.
     refits : bool
@@ -183,7 +183,7 @@ class SplitTasks:
 
     Parameters
     ----------
-    search : MomentumGridSearchCV
+    search : BaseMomentumSearch
     context : CallbackContext
     """
 

@@ -5,11 +5,12 @@ import warnings
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
-from sk_momentum import MomentumGridSearchCV
+from sk_momentum import MomentumGridSearchCV, MomentumRandomizedSearchCV
 
 BOTH = (MomentumGridSearchCV, GridSearchCV)
+BOTH_RANDOMIZED = (MomentumRandomizedSearchCV, RandomizedSearchCV)
 KNOBS = {"learning_rate": [0.02, 0.1], "momentum": [0.0, 0.8]}
 CLASSIFIER = "momentumlogisticclassifier__"
 # Scores may differ by this much, from rounding alone.
@@ -23,9 +24,9 @@ def run(cls, estimator, grid, X, y, fit_params=None, **settings):
         return cls(estimator, grid, **settings).fit(X, y, **(fit_params or {}))
 
 
-def assert_same_search(estimator, grid, X, y, fit_params=None, **settings):
+def assert_same_search(estimator, grid, X, y, fit_params=None, *, searches=BOTH, **settings):
     """Both searches find the same; return ours."""
-    ours, theirs = (run(cls, estimator, grid, X, y, fit_params, **settings) for cls in BOTH)
+    ours, theirs = (run(cls, estimator, grid, X, y, fit_params, **settings) for cls in searches)
     assert ours.n_splits_ == theirs.n_splits_
     assert ours.multimetric_ == theirs.multimetric_
     found, expected = ours.cv_results_, theirs.cv_results_

@@ -572,7 +572,7 @@ def test_what_has_no_losses(search):
             LossHistoryDisplay.from_estimators(empty)
     plain = GridSearchCV(Ridge(), {"alpha": [1.0]}).fit(*scaled_table("diabetes"))
     for draw in (SearchHeatmapDisplay.from_search, LossHistoryDisplay.from_search):
-        with pytest.raises(TypeError, match="from_search draws a fitted MomentumGridSearchCV"):
+        with pytest.raises(TypeError, match="from_search draws a fitted search of sk_momentum"):
             draw(plain)
     for other in (Ridge(), make_pipeline(StandardScaler(), Ridge()), search):
         with pytest.raises(TypeError, match="alone or as the last step .* but got "):

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _data import LOSSES, plain, problem
+from _data import LOSSES, estimator_class, plain, problem
+from _same_search import BOTH_RANDOMIZED, assert_same_search
 from scipy.stats import loguniform
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import ParameterSampler, RandomizedSearchCV
+from sklearn.model_selection import ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sk_momentum
 from sk_momentum import (
     LossHistoryDisplay,
     MomentumGridSearchCV,
+    MomentumRandomizedSearchCV,
     SearchHeatmapDisplay,
     diagnose,
 )
@@ -27,35 +31,60 @@ ROOM = Path(sk_momentum.__file__).parent / "_search"
 DRAWN = {"learning_rate": loguniform(1e-2, 0.2), "momentum": [0.0, 0.5, 0.8], "alpha": [1e-3, 0.1]}
 
 
-class Drawn(BaseMomentumSearch, RandomizedSearchCV):
-    """All that a search of another kind has to say."""
+def settings_of(case, loss):
+    """Estimator, distributions and settings of a search."""
+    drawn = {**DRAWN, "momentum_type": ["ema", "nesterov"]}
+    if case == "several distributions":
+        return plain(loss, max_iter=5), [drawn, {"max_iter": [3], "batch_size": [16, 64]}], {}
+    if case == "a Pipeline":
+        model = make_pipeline(StandardScaler(), plain(loss, max_iter=5))
+        last = model.steps[-1][0]
+        own = {"standardscaler__with_mean": [True, False]}
+        return model, {**{f"{last}__{name}": each for name, each in drawn.items()}, **own}, {}
+    if case == "two jobs":
+        return plain(loss, max_iter=5), drawn, {"n_jobs": 2, "return_train_score": True}
+    if case == "auto":
+        return estimator_class(loss)(tol=1e-10), {"alpha": loguniform(1e-3, 1)}, {}
+    return plain(loss, batch_size=32, max_iter=3, random_state=0), drawn, {"refit": False}
 
-    def _candidates(self):
-        return list(
-            ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
-        )
 
-
+@pytest.mark.parametrize(
+    "case", ["several distributions", "a Pipeline", "two jobs", "auto", "mini-batches"]
+)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_another_search_is_told_by_its_candidates(loss):
+def test_the_same_as_randomized_search_cv(loss, case):
+    """Of the same seed the same candidates, scores, ranks and winner."""
     X, y = problem(loss)
-    searches = [
-        cls(plain(loss, max_iter=5), DRAWN, n_iter=6, cv=3, random_state=0).fit(X, y)
-        for cls in (Drawn, RandomizedSearchCV)
-    ]
-    ours, theirs = searches
-    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
-    scores = [search.cv_results_["mean_test_score"] for search in searches]
-    np.testing.assert_allclose(*scores, rtol=1e-8, atol=1e-8)
-    assert ours.best_params_ == theirs.best_params_
+    model, drawn, settings = settings_of(case, loss)
+    ours = assert_same_search(
+        model, drawn, X, y, searches=BOTH_RANDOMIZED, n_iter=6, cv=3, random_state=1, **settings
+    )
     assert len(ours.loss_histories_) == ours.n_splits_
-    again = pickle.loads(pickle.dumps(ours))
-    np.testing.assert_array_equal(again.predict(X), ours.predict(X))
+    assert {len(histories) for histories in ours.loss_histories_} == {6}
+    if ours.refit:
+        again = pickle.loads(pickle.dumps(ours))
+        np.testing.assert_array_equal(again.predict(X), ours.predict(X))
+
+
+def test_a_random_state_is_drawn_from_as_there():
+    """Once for the candidates, before the splits; what comes next is the same, too."""
+    X, y = problem("binary")
+    states = [np.random.RandomState(3) for _ in BOTH_RANDOMIZED]
+    found = []
+    for cls, state in zip(BOTH_RANDOMIZED, states):
+        splits = ShuffleSplit(2, random_state=state)
+        search = cls(
+            plain("binary", max_iter=3), DRAWN, n_iter=4, cv=splits, random_state=state
+        ).fit(X, y)
+        found.append((search.cv_results_["params"], state.uniform()))
+    assert found[0] == found[1]
 
 
 def fitted_to_two_epochs():
     X, y = problem("squared")
-    search = Drawn(plain("squared", tol=1e-9, max_iter=2), DRAWN, n_iter=6, cv=2, random_state=0)
+    search = MomentumRandomizedSearchCV(
+        plain("squared", tol=1e-9, max_iter=2), DRAWN, n_iter=6, cv=2, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return search.fit(X, y)
@@ -85,10 +114,12 @@ def test_another_search_is_pictured():
 
 def test_messages_name_the_search():
     X, y = problem("squared")
-    with pytest.warns(ConvergenceWarning, match=r"^Drawn: "):
-        Drawn(plain("squared", tol=1e-9, max_iter=2), DRAWN, n_iter=2, cv=2).fit(X, y)
-    with pytest.raises(TypeError, match="^Drawn takes"):
-        Drawn(Ridge(), {"alpha": [1.0]}).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="^MomentumRandomizedSearchCV: "):
+        MomentumRandomizedSearchCV(
+            plain("squared", tol=1e-9, max_iter=2), DRAWN, n_iter=2, cv=2
+        ).fit(X, y)
+    with pytest.raises(TypeError, match="^MomentumRandomizedSearchCV takes"):
+        MomentumRandomizedSearchCV(Ridge(), {"alpha": [1.0]}).fit(X, y)
     with pytest.raises(TypeError, match="^MomentumGridSearchCV takes"):
         MomentumGridSearchCV(Ridge(), {"alpha": [1.0]}).fit(X, y)
 

@@ -7,18 +7,32 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 from _data import plain, problem, raw_table
-from _same_search import BOTH, CLASSIFIER, KNOBS, as_frame, assert_same_search, two_errors
+from _same_search import (
+    BOTH,
+    BOTH_RANDOMIZED,
+    CLASSIFIER,
+    KNOBS,
+    as_frame,
+    assert_same_search,
+    two_errors,
+)
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum import (
+    MomentumGridSearchCV,
+    MomentumLinearRegressor,
+    MomentumLogisticClassifier,
+    MomentumRandomizedSearchCV,
+)
 
 
-def test_the_signature_is_that_of_grid_search_cv():
-    ours, theirs = (inspect.signature(cls.__init__).parameters for cls in BOTH)
+@pytest.mark.parametrize("searches", [BOTH, BOTH_RANDOMIZED])
+def test_the_signature_is_that_of_scikit_learn(searches):
+    ours, theirs = (inspect.signature(cls.__init__).parameters for cls in searches)
     assert [str(each) for each in ours.values()] == [str(each) for each in theirs.values()]
     assert [each.kind for each in ours.values()] == [each.kind for each in theirs.values()]
 
@@ -39,6 +53,14 @@ SEARCHES = [
         cv=2,
         error_score="raise",
     ),
+    MomentumRandomizedSearchCV(
+        MomentumLogisticClassifier(tol=1e-2),
+        {"alpha": [0.1, 1.0, 10.0]},
+        n_iter=2,
+        cv=2,
+        random_state=0,
+        error_score="raise",
+    ),
 ]
 
 
@@ -46,13 +68,14 @@ SEARCHES = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(SEARCHES)
 def test_check_estimator(estimator, check):
-    """No failure that GridSearchCV has not."""
+    """No failure that scikit-learn's search has not."""
     try:
         check(estimator)
     except SkipTest:
         raise
     except Exception:
-        peer = GridSearchCV(**estimator.get_params(deep=False))
+        peer = dict([BOTH, BOTH_RANDOMIZED])[type(estimator)]
+        peer = peer(**estimator.get_params(deep=False))
         try:
             check(peer)
         except Exception:

@@ -32,7 +32,7 @@ def to_sklearn(model: BaseEstimator) -> BaseEstimator:
     MomentumLinearRegressor, l1_ratio=0       Ridge, its alpha = alpha S
     MomentumLinearRegressor, l1_ratio=1       Lasso, the same alpha
     MomentumLinearRegressor, otherwise        ElasticNet, the same alpha and l1_ratio
-    MomentumGridSearchCV                      the twin of its best_estimator_
+    a search of this package                  the twin of its best_estimator_
     Pipeline or any other meta-estimator      its own class, with twins in place of ours
     ========================================  ==================================================
 

@@ -163,7 +163,7 @@ def fitted_last_step(estimator):
     final, _ = last_step(
         estimator,
         user="LossHistoryDisplay",
-        instead="; the losses of a MomentumGridSearchCV are drawn by from_search",
+        instead="; the losses of a search are drawn by from_search",
     )
     check_is_fitted(final, "loss_history_")
     return final

@@ -259,7 +259,7 @@ def diagnose(
     Parameters
     ----------
     estimator : MomentumLinearRegressor, MomentumLogisticClassifier, Pipeline or search
-        Fitted.  A Pipeline has to end in one of ours.  Of a MomentumGridSearchCV the fit of
+        Fitted.  A Pipeline has to end in one of ours.  Of a search the fit of
         `best_estimator_` is diagnosed, along with how the candidates ended and whether the best
         one lies at an edge of the grid.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
@@ -326,7 +326,7 @@ def diagnose(
         best = diagnose(estimator.best_estimator_, X, y, sample_weight)
         return of_search(estimator, best)
     final, prefix = last_step(
-        estimator, user="diagnose", instead="; it takes a MomentumGridSearchCV, too"
+        estimator, user="diagnose", instead="; it takes a search of this package, too"
     )
     check_is_fitted(final)
     if (X is None) != (y is None):

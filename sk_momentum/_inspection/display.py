@@ -247,7 +247,7 @@ class LossHistoryDisplay:
 
         Parameters
         ----------
-        search : MomentumGridSearchCV
+        search : MomentumGridSearchCV or MomentumRandomizedSearchCV
             Fitted.
         candidates : int or array-like of int, default=5
             How many of the best to draw, or which ones: indices into ``cv_results_["params"]``.

@@ -81,7 +81,7 @@ class SearchHeatmapDisplay:
     See Also
     --------
     LossHistoryDisplay : The losses behind the cells.
-    MomentumGridSearchCV : The search.
+    MomentumGridSearchCV, MomentumRandomizedSearchCV : The searches.
 
     Examples
     --------
@@ -239,7 +239,7 @@ class SearchHeatmapDisplay:
 
         Parameters
         ----------
-        search : MomentumGridSearchCV
+        search : MomentumGridSearchCV or MomentumRandomizedSearchCV
             Fitted, with numbers for both `learning_rate` and `momentum` in its grid; candidates
             with "auto" for one of them are left out.
         values : {"score", "loss"}, default="score"

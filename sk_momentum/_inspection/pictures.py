@@ -61,7 +61,7 @@ def check_search(search):
     """Raise unless it is a fitted search of this package."""
     if not isinstance(search, BaseMomentumSearch):
         raise TypeError(
-            f"from_search draws a fitted MomentumGridSearchCV, but got {search!r}; the losses of "
+            f"from_search draws a fitted search of sk_momentum, but got {search!r}; the losses of "
             "an estimator are drawn by LossHistoryDisplay.from_estimator."
         )
     check_is_fitted(search, "loss_histories_")

@@ -85,12 +85,14 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         if watched(self):
             weights = params.get("sample_weight")
             tasks = SearchTasks(self, X, y, weights, refits=self.refit is not False)
+        # Before the splits, as there: both may draw from one random state.
+        candidates = self._candidates()
         splits = self._split(X, y, routed.splitter.split)
         job = Job(
             X,
             y,
             splits=splits,
-            candidates=self._candidates(),
+            candidates=candidates,
             scorers=scorers,
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,

@@ -67,6 +67,7 @@ class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
 
     See Also
     --------
+    MomentumRandomizedSearchCV : Candidates drawn at random.
     sklearn.model_selection.GridSearchCV : For every other estimator.
 
     Examples
