@@ -90,7 +90,8 @@ def test_a_single_row(loss, container, auto):
 def test_one_row_a_class(loss, container, auto):
     X, y = problem(loss)
     rows = [np.flatnonzero(y == c)[0] for c in np.unique(y)]
-    model = estimator_class(loss)(**auto).fit(container(X[rows]), y[rows])
+    # Means of iterates come near their limit slowly, and have these labels right at once.
+    model = estimator_class(loss)(**{"max_iter": 200, **auto}).fit(container(X[rows]), y[rows])
     if not auto.get("l1_ratio"):
         np.testing.assert_array_equal(model.predict(X[rows]), y[rows])
 
