@@ -354,7 +354,7 @@ class MultinomialLogLoss(Loss):
     def add_hessian(H, X, R, s):
         """H += sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i'."""
         # A row's own class is where its derivative is negative; if nowhere it has no curvature.
-        Q = np.where(R < 0, R + s, R)
+        Q = np.where(R < 0, np.maximum(R + s, 0), R)
         add_diagonal_hessian(H, X, Q, s)
         weights = np.divide(Q, np.sqrt(s), out=np.zeros_like(Q), where=s > 0).T
         rows = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)

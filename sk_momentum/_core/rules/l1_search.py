@@ -39,7 +39,8 @@ class L1Search(PlaneSearch):
         """
         decrement = -slope
         with np.errstate(invalid="ignore"):
-            falls = ~(decrement >= 0.5 * self._decrement)
+            # What is negative is rounding, and has not fallen.
+            falls = (decrement > 0) & ~(decrement >= 0.5 * self._decrement)
         self._idle = np.where(falls, 0, self._idle + 1)
         self._decrement = decrement
         W = self.objective.coefficients(theta)

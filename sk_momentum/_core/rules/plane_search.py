@@ -8,6 +8,10 @@ from .names import RuleName
 
 # Epochs after which the margins are computed anew.
 REFRESH = 25
+# Or earlier: a momentum beta multiplies the rounding of the last step's margins by |beta|.  Where
+# raw coordinates hide a column, momenta of 50 to 350 in a row took margins 4e-7 from those of the
+# coefficients within 8 epochs; momenta up to 1 never come so far between two refreshes.
+LARGEST_GROWTH = 100.0
 # Newton steps on the plane at most; a further one is worth its O(n) only while it promises
 # this share of what the first one did.
 NEWTON_STEPS = 4
@@ -91,6 +95,7 @@ class PlaneSearch(Rule):
 
     def refresh(self, theta):
         """Margins from the coefficients themselves."""
+        self._growth = 1.0
         # The old ones are let go first.
         self.margins = self.local = self.delta_margins = None
         self.margins = self.objective.all_margins(theta)
@@ -101,7 +106,8 @@ class PlaneSearch(Rule):
     def _count(self, theta):
         """A step more; the margins anew after so many of them, before rounding drifts."""
         self._steps += 1
-        if self._steps % REFRESH == 0:
+        self._growth = 1.0 + self._growth * float(np.abs(self.momentum).max(initial=0.0))
+        if self._steps % REFRESH == 0 or self._growth > LARGEST_GROWTH:
             self.refresh(theta)
 
     def step(self, theta, G, eta=None):
