@@ -24,9 +24,9 @@ def to_sklearn(model: BaseEstimator) -> BaseEstimator:
     For tools that go by the class of a model (ONNX, PMML, code generators, explainers, model
     registries) and know those of scikit-learn.
 
-    ========================================  ========================================================
+    ========================================  ==================================================
     a fitted                                  becomes a fitted
-    ========================================  ========================================================
+    ========================================  ==================================================
     MomentumLogisticClassifier                LogisticRegression, C = 1 / (alpha S)
     MomentumLinearRegressor, alpha=0          LinearRegression
     MomentumLinearRegressor, l1_ratio=0       Ridge, its alpha = alpha S
@@ -34,7 +34,7 @@ def to_sklearn(model: BaseEstimator) -> BaseEstimator:
     MomentumLinearRegressor, otherwise        ElasticNet, the same alpha and l1_ratio
     a search of this package                  the twin of its ``best_estimator_``
     Pipeline or any other meta-estimator      its own class, with twins in place of ours
-    ========================================  ========================================================
+    ========================================  ==================================================
 
     S is the sum of the weights that the model was fitted on, the number of rows where there were
     none: scikit-learn's ridge penalties stand beside a sum of losses, those here beside a mean.
