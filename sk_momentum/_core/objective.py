@@ -188,11 +188,11 @@ class Objective:
         m, J = steps.shape[:2]
         if not self.penalty.has_l2:
             return np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
-        W = self.coefficients(theta)
-        D = steps[..., : self.n_features].reshape(m, J, -1)
-        l2 = self.penalty.l2.astype(np.float64)
-        slope = l2[:, 0] * np.matmul(D, W.reshape(m, -1, 1))[..., 0]
-        return self.penalty.value(W), slope, l2 * np.matmul(D, D.transpose(0, 2, 1))
+        # l2 |w + sum_j c_j d_j|^2 is a quadratic form in (1, c), of the products of w and all d_j.
+        D = np.concatenate([theta[:, None], steps], axis=1)
+        D = D[..., : self.n_features].reshape(m, J + 1, -1)
+        Q = self.penalty.l2.astype(np.float64) * np.matmul(D, D.transpose(0, 2, 1))
+        return 0.5 * Q[:, 0, 0], Q[:, 0, 1:], Q[:, 1:, 1:]
 
     def value(self, theta):
         """F alone, of shape (m,)."""

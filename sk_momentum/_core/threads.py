@@ -40,6 +40,9 @@ class OneThread:
     @contextmanager
     def __call__(self):
         """A context in which BLAS works in the thread that calls it."""
+        if self.depths[threading.get_ident()]:
+            yield
+            return
         own, shared = by_layer(blas_libraries())
         number = number_of_threads(own)
         # From its version 3.8 on threadpoolctl lets the thread that has set a number set it again

@@ -63,7 +63,7 @@ class Rows:
         k, dtype = self.n_outputs, self.X.dtype
         Y = loss.encode(self.y, k)
         if origin is None and fit_intercept:
-            origin = Origin.among(self.X, Y if loss.is_quadratic else np.zeros((k, 1)))
+            origin = Origin.among(self.X, Y if loss.is_quadratic else None, n_outputs=k)
         elif origin is None:
             origin = Origin.zero(self.X.shape[1], k)
         if origin.targets.any():

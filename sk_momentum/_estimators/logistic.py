@@ -291,8 +291,10 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
     def _encode_targets(self, rows, *, new, names):
         """Codes 0 ... k-1, and the weights times those of the classes."""
         if new:
-            self.classes_ = self._several(distinct(rows.y, names.y), names.y)
-        codes = codes_of(rows.y, self.classes_, names.y)
+            classes, codes = distinct(rows.y, names.y, return_inverse=True)
+            self.classes_ = self._several(classes, names.y)
+        else:
+            codes = codes_of(rows.y, self.classes_, names.y)
         if names is TRAINING:
             self._class_factors = self._class_weights(codes, rows.weights)
         return codes, rows.weights * self._class_factors[codes]

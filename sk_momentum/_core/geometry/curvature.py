@@ -170,7 +170,7 @@ class Curvature:
         for c in range(k):
             own = blocks[c, : self.d, c, : self.d]
             own += CURVATURE_FLOOR * bound.c * bound.moments.gram
-        H[np.diag_indices_from(H)] += np.tile(floor, k)
+        np.einsum("cjcj->cj", blocks)[...] += floor
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         seen = np.ones((k, p), dtype=bool)
         seen[:, : self.d] = bound.variances > 0 if free is None else free & (bound.variances > 0)
@@ -251,15 +251,15 @@ def inverse_root(H):
     With S = diag(H)^-1/2 and S H S = L L' it is L^-1 S where S H S is well conditioned; else with
     S H S = V E V' it is E^-1/2 V' S over the eigenvalues above rounding.
     """
-    scale = inverse_or_zero(np.sqrt(np.maximum(np.diag(H), 0)))
+    scale = inverse_or_zero(np.sqrt(np.maximum(H.diagonal(), 0)))
     A = scale[:, None] * H * scale
-    seen = scale > 0
-    A[~seen, ~seen] = 1.0
+    unseen = scale == 0
+    A[unseen, unseen] = 1.0
     # NumPy's LAPACK throughout: SciPy brings a BLAS of its own, and their threads then wait
     # for each other (30 x 30: 16 ms for dpotrf and dpotri, 0.02 ms for cholesky and inv).
     try:
         L = np.linalg.cholesky(A)
-        well_conditioned = np.diag(L).min() > SMALLEST_PIVOT
+        well_conditioned = L.diagonal().min() > SMALLEST_PIVOT
     except np.linalg.LinAlgError:
         well_conditioned = False
     if well_conditioned:

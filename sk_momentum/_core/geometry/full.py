@@ -48,7 +48,6 @@ class Full(Centered):
             self.inverse = InverseRoot.stack([root_of(l2) for l2 in levels])
         if len(levels) > 1:
             self.inverse = self.inverse[level]
-        self._directed = None, None
 
     @property
     def smoothness(self):
@@ -119,13 +118,11 @@ class Full(Centered):
         """
         for i in np.flatnonzero(chosen):
             self.curvature[i] = Curvature(self.objective, self.bound, local, i, self.l2[i])
-        self._directed = None, None
 
     def forget(self, chosen):
         """P = H again, the bound, for the candidates ``chosen``; from the rows a second time."""
         for i in np.flatnonzero(chosen):
             self.curvature[i] = None
-        self._directed = None, None
         if self.refined or isinstance(self.objective.moments, SampledMoments):
             return
         self.refined = True
@@ -133,25 +130,19 @@ class Full(Centered):
 
     def direction(self, G):
         """P^-1 g, for a gradient in raw coordinates, as a step in raw coordinates."""
-        # Asked for twice an epoch: for the norm and for the step.
-        if G is self._directed[0]:
-            return self._directed[1]
-        reweighted = [P is not None for P in self.curvature]
-        U = np.empty_like(G) if all(reweighted) else super().direction(G)
-        for i in np.flatnonzero(reweighted):
-            U[i] = self.curvature[i].direction(G[i])
-        self._directed = G, U
+        U = super().direction(G) if None in self.curvature else np.empty_like(G)
+        for i, P in enumerate(self.curvature):
+            if P is not None:
+                U[i] = P.direction(G[i])
         return U
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g), of shape (m,)."""
-        reweighted = [P is not None for P in self.curvature]
-        if not any(reweighted):
-            return super().norm(G, W)
-        square = np.empty(len(G)) if all(reweighted) else np.square(super().norm(G, W))
-        for i in np.flatnonzero(reweighted):
-            square[i] = self.curvature[i].square(G[i])
-        return np.sqrt(square)
+        norm = super().norm(G, W) if None in self.curvature else np.empty(len(G))
+        for i, P in enumerate(self.curvature):
+            if P is not None:
+                norm[i] = np.sqrt(P.square(G[i]))
+        return norm
 
     def solve_coefficients(self, G_w):
         """P_w^-1 g_w."""

@@ -213,7 +213,7 @@ class Design:
     def panel_rows(self):
         """Rows of a panel."""
         elements = min(LARGEST_PANEL, max(DENSE_BLOCK, self.n_rows * self.n_features // 16))
-        return max(64, elements // max(1, self.n_features))
+        return max(64, min(elements // max(1, self.n_features), self.n_rows))
 
     @cached_property
     def near_mean(self):

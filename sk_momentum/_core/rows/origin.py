@@ -45,9 +45,10 @@ class Origin:
         return cls(np.zeros(n_features), np.zeros(n_outputs))
 
     @classmethod
-    def among(cls, X, Y):
-        """The origin of a validated ndarray or CSR matrix and targets (k, n_rows)."""
-        return cls(choose_origin(X), middle_of_far(few_of(Y.T)))
+    def among(cls, X, Y=None, *, n_outputs):
+        """The origin of a validated ndarray or CSR matrix, and of targets (k, n_rows) if any."""
+        targets = np.zeros(n_outputs) if Y is None else middle_of_far(few_of(Y.T))
+        return cls(choose_origin(X), targets)
 
     def shift(self, theta, *, point=True):
         """theta (..., k, d + 1) about this origin, its intercepts having been about 0.
@@ -116,7 +117,6 @@ def middle_of_far(few):
     with np.errstate(all="ignore"):
         far = np.abs(few.mean(axis=0)) > FAR * few.std(axis=0)
     origin = np.zeros(few.shape[1])
-    columns = np.flatnonzero(far)
-    if len(columns):
-        origin[columns] = np.sort(few[:, columns], axis=0)[len(few) // 2]
+    if far.any():
+        origin[far] = np.sort(few[:, far], axis=0)[len(few) // 2]
     return origin

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..losses import elementwise_forms
 from . import vectors
-from .protocol import Expansion, Rows
+from .protocol import Expansion
 
 # Rows of a vector that go through a loss together, and elements of it at most: the arrays that it
 # makes of them stay in the cache.  10,000 rows in 100 classes, float32, a trial of plane search:
@@ -47,10 +47,11 @@ class Targets:
 
     def local(self, Z, out=None):
         """The mean loss to second order in the margins Z of all rows, of shape (m, k, n_rows)."""
-        value, second_order = np.zeros(len(Z)), self.loss.second_order
-        if self._block_rows(Z) >= self.n_rows:
-            own, R, W = second_order(Z, self.Y, self.s)
-            return Expansion(value + own, R, W)
+        second_order = self.loss.second_order
+        if self._is_one_block(Z):
+            value, R, W = second_order(Z, self.Y, self.s)
+            return Expansion(value.astype(np.float64, copy=False), R, W)
+        value = np.zeros(len(Z))
         R, W = self.room(Z) if out is None else out
         for rows in self._blocks(Z):
             own, *derivatives = second_order(Z[..., rows], self.Y[:, rows], self.s[rows])
@@ -61,6 +62,8 @@ class Targets:
 
     def along(self, local, steps):
         """Derivatives of the mean loss along steps, each of shape (m, k, n_rows)."""
+        if self._is_one_block(local.R):
+            return self._along_stacked(local, vectors.stack(steps))
         m, J = len(local.R), len(steps)
         slope, curvature = np.zeros((m, J)), np.zeros((m, J, J))
         for rows in self._blocks(local.R):
@@ -69,6 +72,11 @@ class Targets:
             slope += own[0]
             curvature += own[1]
         return slope, curvature
+
+    def _along_stacked(self, local, D):
+        """`along` steps in one array, of vectors that are one block."""
+        slope, curvature = self.loss.along(local.R, local.W, self.s, D)
+        return slope.astype(np.float64, copy=False), curvature.astype(np.float64, copy=False)
 
     def least_curvature(self, local):
         """The least curvature of a row's loss, of shape (m,); of one output."""
@@ -105,8 +113,10 @@ class Targets:
 
         As `combine`, `local` and `along`, block by block: the vectors pass through the cache once.
         """
-        if self._block_rows(start) >= self.n_rows:
-            return Rows.advance(self, start, steps, amounts)
+        if self._is_one_block(start):
+            D = vectors.stack(steps)
+            local = self.local(vectors.combine(amounts, D, start))
+            return local, *self._along_stacked(local, D)
         m, J = amounts.shape
         value, slope, curvature = np.zeros(m), np.zeros((m, J)), np.zeros((m, J, J))
         R, W = self.room(start) if spent is None else (spent.R, spent.W)
@@ -134,6 +144,10 @@ class Targets:
         """Arrays for what `local` says of margins Z."""
         R = np.empty_like(Z)
         return R, R if self.loss.derivative_tells_curvature else np.empty_like(Z)
+
+    def _is_one_block(self, Z):
+        """Whether vectors Z (m, k, n_rows) go through a loss as they are."""
+        return self._block_rows(Z) >= self.n_rows
 
     @staticmethod
     def _block_rows(Z):

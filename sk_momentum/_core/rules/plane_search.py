@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..rows.vectors import combine
+from ..rows.vectors import combine, stack
 from .momentum import Rule
 from .names import RuleName
 
@@ -114,10 +114,7 @@ class PlaneSearch(Rule):
         """One step, in place; eta is chosen, not taken."""
         self._count(theta)
         u = self._direction(theta, G)
-        if self.delta_margins is None:
-            steps = u[:, None]
-        else:
-            steps = np.stack([u, self.delta], axis=1)
+        steps = stack([u] if self.delta_margins is None else [u, self.delta])
         margins, *slopes = self.objective.toward(self.local, u, self.delta_margins)
         amounts = self._minimise(theta, steps, margins, slopes)
         self.delta = combine(amounts, steps)
@@ -172,8 +169,8 @@ class PlaneSearch(Rule):
 
     def _direction(self, theta, G):
         """-P^-1 g, with P re-weighted first where that pays."""
-        u = -self.geometry.direction(G)
-        decrement = -np.einsum("mkp,mkp->m", G, u)
+        D = self.geometry.direction(G)
+        decrement = np.einsum("mkp,mkp->m", G, D)
         falls = decrement < 0.5 * self._smallest
         self._idle = np.where(falls, 0, self._idle + 1)
         self._smallest = np.where(falls, decrement, self._smallest)
@@ -185,10 +182,10 @@ class PlaneSearch(Rule):
             if slow.any():
                 self.geometry.reweight(self.local, slow)
                 self._reweighted_at[slow] = theta[slow]
-                u = -self.geometry.direction(G)
-                decrement = -np.einsum("mkp,mkp->m", G, u)
+                D = self.geometry.direction(G)
+                decrement = np.einsum("mkp,mkp->m", G, D)
         self._decrement = decrement
-        return u
+        return -D
 
     def _minimise(self, theta, steps, step_margins, slopes):
         """Newton's method on phi from (0, 0); leaves `local` where it ends.
@@ -200,16 +197,14 @@ class PlaneSearch(Rule):
         offset, slope, curvature = self.objective.penalty_along(theta, steps)
 
         def penalty(c):
-            bent = 0.5 * np.matmul(curvature, c[..., None])[..., 0]
-            return offset + (c * (slope + bent)).sum(axis=1)
+            bent = np.matmul(curvature, c[..., None])[..., 0]
+            return offset + (c * (slope + 0.5 * bent)).sum(axis=1), slope + bent
 
         best = np.zeros(steps.shape[:2])
-        phi = self.local.value + offset
+        phi, pull = self.local.value + offset, slope
         promised = None
         for _ in range(NEWTON_STEPS):
-            gradient, hessian = slopes
-            gradient = gradient + (slope + np.matmul(curvature, best[..., None])[..., 0])
-            hessian = hessian + curvature
+            gradient, hessian = slopes[0] + pull, slopes[1] + curvature
             self._lowest = np.minimum(self._lowest, phi)
             rounding = self.objective.rounding(phi, theta)
             move = newton_move(gradient, hessian)
@@ -227,17 +222,19 @@ class PlaneSearch(Rule):
             for _ in range(BACKTRACKS):
                 there = best + move
                 value, slopes = self._try(step_margins, there)
-                reached = value + penalty(there)
-                worse = ~(reached <= ceiling)
-                if not worse.any():
+                penalised, pull = penalty(there)
+                reached = value + penalised
+                low = reached <= ceiling
+                if low.all():
                     break
-                move[worse] /= 4.0
+                move[~low] /= 4.0
             else:
-                move[worse] = 0.0
-                _, slopes = self._try(step_margins, best + move)
-                reached[worse] = phi[worse]
-            best = best + move
-            phi = reached
+                move[~low] = 0.0
+                there = best + move
+                _, slopes = self._try(step_margins, there)
+                _, pull = penalty(there)
+                reached[~low] = phi[~low]
+            best, phi = there, reached
         return best
 
     def _try(self, step_margins, amounts):
@@ -299,8 +296,9 @@ def newton_move(gradient, hessian):
     a, g = hessian[:, 0, 0], gradient[:, 0]
     if gradient.shape[1] == 2:
         b, c, h = hessian[:, 0, 1], hessian[:, 1, 1], gradient[:, 1]
-        determinant = a * c - b * b
-        apart = determinant > PARALLEL * a * c
+        product = a * c
+        determinant = product - b * b
+        apart = determinant > PARALLEL * product
         if apart.all():
             move = np.empty_like(gradient)
             np.divide(b * h - c * g, determinant, out=move[:, 0])
