@@ -271,17 +271,17 @@ class _Descent:
     def _verify(self, status, norm):
         """Look twice at what is within tol, and at a gradient norm that no longer falls."""
         still = self.stopping.standstill(norm)
-        if still.any():
+        if any(still):
             still &= status == None  # noqa: E711 - elementwise on an object array
             rounding = self.geometry.rounding(self.point, self.F)
             status[still & (norm <= BESIDE_ROUNDING * rounding)] = Status.STALLED
         if not any(status):
             return
         claimed = status == Status.CONVERGED
-        if claimed.any():
+        if any(claimed):
             self._verify_claims(status, norm, claimed)
         ended = status == Status.STALLED
-        if ended.any():
+        if any(ended):
             W = self.objective.coefficients(self.point)
             self.column[self.active] = self.geometry.steepest_column(self.G, W)
             rounded = ended & (self.reason[self.active] == "rounding")
@@ -295,7 +295,7 @@ class _Descent:
         """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
         gained = self.stopping.null_loss - self.F
         unknown = claimed & ~self.geometry.measures_gap
-        if unknown.any():
+        if any(unknown):
             local = self.rule.local if self.mean is None else None
             # Where coefficients may become 0 the decrement is rough: too rough for more than
             # GAP_LEFT, but where an epoch more gains all that it may have missed.
@@ -307,7 +307,7 @@ class _Descent:
             facts = self.objective, self.geometry, self.point, self.G, local
             allowed[~unknown] = np.nan
             refused = (gap := remaining_gap(*facts, allowed=allowed)) > allowed
-            if refused.any():
+            if any(refused):
                 share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
                 self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))
                 exhausted = np.broadcast_to(self.rule.exhausted, refused.shape)
@@ -317,7 +317,7 @@ class _Descent:
             lost = loss_of_rounding(self.objective, self.geometry, self.point, self.G)
             coarse = lost > max(self.plan.tol, SMALLEST_SHARE) * gained + EPS * np.abs(self.F)
             coarse &= status == Status.CONVERGED
-            if coarse.any():
+            if any(coarse):
                 self.reason[self.active[coarse]] = "dtype"
                 status[coarse] = Status.STALLED
                 # What is given back is what is told of.
@@ -325,7 +325,7 @@ class _Descent:
                 self.F[coarse] = self.objective.value(self.theta)[coarse]
                 self.history.amend(self.active[coarse], loss=self.F[coarse])
         claimed = status == Status.CONVERGED
-        if claimed.any():
+        if any(claimed):
             local = self.rule.local if self.mean is None else None
             unbounded = claimed & has_no_optimum(
                 self.objective, self.geometry, self.point, self.G, local
@@ -339,11 +339,11 @@ class _Descent:
 
     def _remember(self, key, epoch):
         better = key < self.best_key
-        if better.all():
+        if all(better):
             np.copyto(self.best, self.point)
             self.best_key = key.copy()
             self.best_iter[:] = epoch
-        elif better.any():
+        elif any(better):
             self.best[better] = self.point[better]
             self.best_key[better] = key[better]
             self.best_iter[better] = epoch
@@ -384,7 +384,7 @@ class _Descent:
         )
 
     def _keep(self, kept):
-        if kept.all():
+        if all(kept):
             return
         self.active = self.active[kept]
         if len(self.active) == 0:

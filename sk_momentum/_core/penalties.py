@@ -8,6 +8,12 @@ It acts on the coefficients ``W`` of shape (m, k, d), never on the intercept.
 import numpy as np
 
 
+def inner(A, B):
+    """<a, b> of every candidate, of shape (m,)."""
+    m = len(A)
+    return np.matmul(A.reshape(m, 1, -1), B.reshape(m, -1, 1))[:, 0, 0]
+
+
 def soft_threshold(W, threshold):
     """argmin_u (u - w)^2 / 2 + threshold |u| = sign(w) max(|w| - threshold, 0)."""
     return W - np.clip(W, -threshold, threshold)
@@ -44,7 +50,7 @@ class ElasticNet:
         """The penalty, of shape (m,)."""
         value = np.zeros(len(W))
         if self.has_l2:
-            value += 0.5 * self.l2[:, 0, 0] * np.einsum("mkd,mkd->m", W, W)
+            value += 0.5 * self.l2[:, 0, 0] * inner(W, W)
         if self.has_l1:
             value += self.l1[:, 0, 0] * np.abs(W).sum(axis=(1, 2))
         return value

@@ -122,8 +122,8 @@ class Stopping:
         self.null_norm = null_norm
         self.follows_curvature = follows_curvature
         self.counted_start = False
-        # 1, or less where a gradient norm within tol turned out to leave too much.
-        self.tightened = np.ones(n_candidates)
+        # Less where a gradient norm within tol turns out to leave too much.
+        self.norm_limit = tol * null_norm
         self.lowest_norm = np.full(n_candidates, np.inf)
         self.still = np.zeros(n_candidates, dtype=int)
         self.n_iter_no_change = n_iter_no_change
@@ -163,14 +163,14 @@ class Stopping:
         if self.tol > 0 and (self.full_batch or (start and not self.counted_start)):
             small = gradient_norm <= self.gradient_limit(F)
             ended = small | exhausted
-            if ended.any():
+            if any(ended):
                 status[ended & exhausted] = Status.STALLED
-                within = gradient_norm <= self.tightened * self.tol * self.null_norm
+                within = gradient_norm <= self.norm_limit
                 # Rounding aside nothing above the null model is an optimum.
                 level = F <= self.null_loss * (1 + ROUNDING)
                 status[ended & level & (small | within)] = Status.CONVERGED
         sound = np.abs(F) <= self.limit
-        if not sound.all():
+        if not all(sound):
             status[~sound] = Status.DIVERGED
         return status
 
@@ -181,25 +181,21 @@ class Stopping:
         estimates F - F*: there it has to be below tol / 1000 of F too, which is at most a step
         more and counts where F* is small beside the null model's F.
         """
-        limit = self.tightened * self.tol * self.null_norm
         if not self.follows_curvature:
-            return limit
+            return self.norm_limit
         F = np.maximum(F, SMALL_LOSS * self.null_loss)
-        return np.minimum(limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
+        return np.minimum(self.norm_limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
 
     def standstill(self, gradient_norm):
         """Where the gradient norm no longer falls, of shape (m,)."""
         falls = gradient_norm < 0.9 * self.lowest_norm
-        if falls.all():
-            self.lowest_norm, self.still = gradient_norm, np.zeros_like(self.still)
-            return ~falls
         self.lowest_norm = np.where(falls, gradient_norm, self.lowest_norm)
-        self.still = np.where(falls, 0, self.still + 1)
+        self.still = (self.still + 1) * ~falls
         return self.still >= STANDSTILL
 
     def refuse(self, candidates, share):
         """Ask for a gradient norm of so small a share of what was within tol but left too much."""
-        self.tightened[candidates] *= share
+        self.norm_limit[candidates] *= share
 
     @property
     def state(self):
@@ -226,7 +222,7 @@ class Stopping:
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.limit = self.limit[kept]
-        self.tightened, self.still = self.tightened[kept], self.still[kept]
+        self.norm_limit, self.still = self.norm_limit[kept], self.still[kept]
         self.lowest_norm = self.lowest_norm[kept]
         self.null_norm = self.null_norm[kept]
         self.patience = self.patience[kept]

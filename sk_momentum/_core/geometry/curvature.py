@@ -167,9 +167,9 @@ class Curvature:
         # Where p (1 - p) underflows, a little of the bound keeps P a metric.
         floor = np.full(p, CURVATURE_FLOOR * bound.c)
         floor[: self.d] = l2
+        least = CURVATURE_FLOOR * bound.c * bound.moments.gram
         for c in range(k):
-            own = blocks[c, : self.d, c, : self.d]
-            own += CURVATURE_FLOOR * bound.c * bound.moments.gram
+            blocks[c, : self.d, c, : self.d] += least
         np.einsum("cjcj->cj", blocks)[...] += floor
         # What no row tells from the intercept starts and stays at 0, whatever rounding says.
         seen = np.ones((k, p), dtype=bool)

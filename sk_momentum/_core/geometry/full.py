@@ -42,12 +42,12 @@ class Full(Centered):
 
     def _factor(self, root_of):
         """One matrix for all outputs, and for all candidates where they share l2."""
-        levels, level = np.unique(self.l2, return_inverse=True)
+        levels = self.l2.tolist()
         # 177 x 177 on two BLAS threads beside a busy process: 365 ms; on one 1.1 ms, busy or not.
         with one_blas_thread() if self.d**2 <= LARGEST_SHARED else nullcontext():
-            self.inverse = InverseRoot.stack([root_of(l2) for l2 in levels])
-        if len(levels) > 1:
-            self.inverse = self.inverse[level]
+            roots = {l2: root_of(l2) for l2 in set(levels)}
+        shared = len(roots) == 1
+        self.inverse = InverseRoot.stack([roots[l2] for l2 in (roots if shared else levels)])
 
     @property
     def smoothness(self):
