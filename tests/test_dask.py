@@ -29,6 +29,7 @@ dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 
 from sk_momentum._core.rows.dask import DaskRows  # noqa: E402
+from sk_momentum._core.rows.summed import SummedRows  # noqa: E402
 from sk_momentum._estimators.collections import is_lazy, partitions_of  # noqa: E402
 
 pytestmark = [
@@ -418,6 +419,32 @@ def test_the_metric_follows_the_curvature_where_reading_is_the_cost():
         reads.append(sum(rows.reads for rows in made))
     same(*models, lazily=True)
     assert reads[0] < reads[1]
+
+
+def test_a_trial_brings_the_gradient_where_reading_costs_little():
+    """A round less an epoch: only the first one is asked for by itself; of lazy rows each is."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 6)) @ np.diag(np.geomspace(0.1, 30, 6)) + 5
+    y = (X[:, -1] / 10 + rng.logistic(size=2000) > 0.5).astype(int)
+    chunked = da.from_array(X, chunks=(500, 6))
+    asked, models, of = [], [], SummedRows.gradient
+    for data in (chunked * 1.0, chunked):
+        number = []
+
+        def noted(self, local, n_parameters, number=number):
+            number.append(1)
+            return of(self, local, n_parameters)
+
+        with (
+            mock.patch.object(SummedRows, "gradient", noted),
+            mock.patch.object(DaskRows, "bring_hessians", return_value=False),
+        ):
+            models.append(MomentumLogisticClassifier(alpha=1e-5, tol=1e-8).fit(data, y))
+        asked.append(len(number))
+    same(*models, lazily=True)
+    assert min(model.n_iter_ for model in models) >= 5
+    assert asked[1] <= 2
+    assert asked[0] >= models[0].n_iter_
 
 
 def test_two_fits_at_once_and_fewer_partitions_than_workers(cluster):

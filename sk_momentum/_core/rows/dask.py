@@ -24,6 +24,7 @@ from .moments import merged
 from .origin import Origin
 from .partition import (
     Partition,
+    advance_and_gradient_of,
     advance_of,
     combine_of,
     gradient_and_hessians_of,
@@ -92,6 +93,8 @@ class DaskRows(SummedRows):
         self.blocks, self.partitions, self.facts = blocks, partitions, facts
         self.reads = 0
         self.brings, self.brought = None, None
+        # Parameters of the gradients asked for, and the last one that came with a trial.
+        self.n_parameters, self.ahead = None, None
 
     loss = property(lambda self: self.facts["loss"])
     n_rows = property(lambda self: self.facts["n_rows"])
@@ -168,10 +171,26 @@ class DaskRows(SummedRows):
         return [own, *others], *sums
 
     def advance(self, start, steps, amounts, spent=None):
-        """As `combine`, `local` and `along`, in one pass over the vectors."""
-        handles = [start, *steps]
-        (R, W), sums = self._both(advance_of, amounts, handles=handles, several=2)
-        return Expansion(sums[0], R, W), *sums[1:]
+        """As `combine`, `local` and `along`, in one pass over the vectors.
+
+        Where reading costs little, with the gradient there: a trial is mostly the step that is
+        taken, and a round less is what counts.
+        """
+        handles, takes_gradient = [start, *steps], self.n_parameters and not self.facts["lazy"]
+        if not takes_gradient:
+            (R, W), sums = self._both(advance_of, amounts, handles=handles, several=2)
+            return Expansion(sums[0], R, W), *sums[1:]
+        (R, W), (*sums, G) = self._both(
+            advance_and_gradient_of,
+            amounts,
+            self.n_parameters,
+            handles=handles,
+            several=2,
+            reads=True,
+        )
+        local = Expansion(sums[0], R, W)
+        self.ahead = local, G
+        return local, *sums[1:]
 
     def combine(self, amounts, steps, start=None):
         """start + sum_j c_j step_j."""
@@ -190,7 +209,10 @@ class DaskRows(SummedRows):
         return self.brings is not None
 
     def gradient(self, local, n_parameters):
-        """The gradient (m, k, p) from the derivative in the margins: one read."""
+        """The gradient (m, k, p) from the derivative in the margins: one read, or none."""
+        self.n_parameters = n_parameters
+        if self.ahead is not None and self.ahead[0] is local:
+            return self.ahead[1].copy()
         if self.brings is None:
             return super().gradient(local, n_parameters)
         handles = [local.R, local.W]

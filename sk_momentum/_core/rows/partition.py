@@ -126,6 +126,12 @@ def advance_of(targets, start, *steps_and_amounts):
     return (local.R, local.W), (local.value, *slopes)
 
 
+def advance_and_gradient_of(rows, start, *steps_amounts_and_parameters):
+    *steps, amounts, n_parameters = steps_amounts_and_parameters
+    local, *slopes = rows.advance(start, steps, amounts)
+    return (local.R, local.W), (local.value, *slopes, rows.gradient(local, n_parameters))
+
+
 def combine_of(targets, start, *steps_and_amounts):
     *steps, amounts = steps_and_amounts
     return targets.combine(amounts, steps, start)
