@@ -13,6 +13,7 @@ The scheduler is the one in force.  Only those who have collections import this 
 from __future__ import annotations
 
 from operator import itemgetter
+from typing import Any, NamedTuple
 
 import dask
 import numpy as np
@@ -51,9 +52,15 @@ MULTIPLICATIONS_A_READ = 200
 GROUP = 8
 
 
-def _items(tuples, index):
-    """An item of every partition's tuple, wherever it is."""
-    return [delayed(itemgetter(index), pure=False)(each) for each in tuples]
+class Own(NamedTuple):
+    """A partition's own vector: what a task gave, or what stands there among its results.
+
+    Taken out by the task that needs it: tasks that only took it out were two thirds of all, and
+    at a millisecond each a round of 8 partitions took 0.11 to 0.18 s.
+    """
+
+    task: Any
+    path: tuple = ()
 
 
 def in_groups(together, tasks):
@@ -114,8 +121,10 @@ class DaskRows(SummedRows):
         tasks = []
         for i, partition in enumerate(self.partitions):
             blocks = [self.blocks[i]] if reads else []
-            own = [None if handle is None else handle[i] for handle in handles]
-            tasks.append(task(function, partition, *blocks, *own, *small))
+            own = [Own(None) if handle is None else handle[i] for handle in handles]
+            paths = [each.path for each in own]
+            vectors = [each.task for each in own]
+            tasks.append(task(function, paths, partition, *blocks, *vectors, *small))
         return tasks
 
     def _sum(self, function, *arguments, handles=(), reads=True):
@@ -129,14 +138,15 @@ class DaskRows(SummedRows):
 
     def _vectors(self, function, *arguments, handles=(), reads=False):
         """Results that stay where they are."""
-        return list(dask.persist(*self._tasks(function, handles, arguments, reads=reads)))
+        tasks = self._tasks(function, handles, arguments, reads=reads)
+        return [Own(each) for each in dask.persist(*tasks)]
 
     def _both(self, function, *arguments, handles, several, reads=False):
         """Vectors that stay where they are, and the sum of small results: one round."""
         pairs = self._vectors(function, *arguments, handles=handles, reads=reads)
-        vectors, sums = _items(pairs, 0), _items(pairs, 1)
-        several = [_items(vectors, i) for i in range(several)]
-        return several, sum_of(dask.compute(*sums))
+        sums = [delayed(itemgetter(1), pure=False)(each.task) for each in pairs]
+        vectors = [[Own(each.task, (0, i)) for each in pairs] for i in range(several)]
+        return vectors, sum_of(dask.compute(*sums))
 
     # ------------------------------------------------------------------ what things cost
 

@@ -6,6 +6,9 @@ Nothing here knows of Dask: functions of a partition and small arguments.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import zip_longest
+from operator import getitem
 
 import numpy as np
 from scipy import sparse
@@ -89,14 +92,20 @@ def table_of(blocks, dtype):
 # ---------------------------------------------------------------- tasks: of rows, and of targets
 
 
-def with_rows(function, partition, blocks, *arguments):
+def with_rows(function, paths, partition, blocks, *arguments):
     """What a function says of the rows of a partition, which reads X."""
-    return function(partition.rows(blocks), *map(in_place, arguments))
+    return function(partition.rows(blocks), *taken(arguments, paths))
 
 
-def with_targets(function, partition, *arguments):
+def with_targets(function, paths, partition, *arguments):
     """What a function says of the targets of a partition, which needs no X."""
-    return function(partition.targets, *map(in_place, arguments))
+    return function(partition.targets, *taken(arguments, paths))
+
+
+def taken(arguments, paths):
+    """Each argument, or what stands at its path in it; the later ones have none."""
+    for argument, path in zip_longest(arguments, paths, fillvalue=()):
+        yield in_place(reduce(getitem, path, argument))
 
 
 def gradient_and_hessians_of(rows, R, W, center, p):
