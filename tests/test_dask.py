@@ -20,6 +20,7 @@ from sk_momentum import (
     MomentumLogisticClassifier,
     diagnose,
     stable_learning_rate,
+    to_sklearn,
 )
 
 dask = pytest.importorskip("dask")
@@ -445,6 +446,20 @@ def test_a_trial_brings_the_gradient_where_reading_costs_little():
     assert min(model.n_iter_ for model in models) >= 5
     assert asked[1] <= 2
     assert asked[0] >= models[0].n_iter_
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0}])
+def test_a_twin_poses_the_problem_of_all_partitions(class_weight):
+    """Its C counts the weights of all rows, times those of their labels, as in memory."""
+    rng = np.random.default_rng(0)
+    X, weights = rng.standard_normal((400, 3)), rng.uniform(0.5, 4, 400)
+    y = (X[:, 0] + rng.logistic(size=400) > 0.5).astype(int)
+    chunked = [da.from_array(each, chunks=(150, *each.shape[1:])) for each in (X, y, weights)]
+    model = MomentumLogisticClassifier(alpha=0.1, class_weight=class_weight)
+    alone = to_sklearn(model.fit(X, y, weights))
+    together = to_sklearn(model.fit(*chunked))
+    assert together.C == pytest.approx(alone.C, rel=1e-12)
+    np.testing.assert_allclose(together.coef_, alone.coef_, rtol=1e-8, atol=1e-10)
 
 
 def test_two_fits_at_once_and_fewer_partitions_than_workers(cluster):
