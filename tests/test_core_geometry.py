@@ -453,3 +453,19 @@ def test_a_reweighted_metric_that_is_given_up_is_the_bound_again(loss):
         geometry.forget(np.array([True, False]))
         np.testing.assert_allclose(geometry.direction(G)[0], bound[0], rtol=1e-8)
         np.testing.assert_array_equal(geometry.direction(G)[1], curvature[1])
+
+
+def test_raw_coordinates_that_are_given_up_give_way_to_units():
+    """For the candidates chosen alone, also once others have left."""
+    objective = make(LOSSES[0], alphas=(1e-3, 1e-2, 1e-1))
+    geometry = Identity(objective)
+    G = objective.evaluate(objective.null_model(3) + 0.1)[1]
+    geometry.forget(np.array([False, True, True]))
+    found, units = geometry.direction(G), geometry.units.direction(G)
+    np.testing.assert_array_equal(found[0], G[0])
+    np.testing.assert_array_equal(found[1:], units[1:])
+    assert not np.array_equal(units[1:], G[1:])
+    kept = np.array([False, False, True])
+    for each in (objective, geometry):
+        each.keep(kept)
+    np.testing.assert_allclose(geometry.direction(G[kept]), units[kept])

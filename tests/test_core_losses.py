@@ -5,7 +5,7 @@ import pytest
 from _core import LOSSES, encoded_targets, n_outputs, signed_targets, weights
 from _twin import residuals, row_losses
 
-from sk_momentum._core.losses import LARGEST_ODDS, sum_of_logs
+from sk_momentum._core.losses import LARGEST_ODDS, MultinomialLogLoss, sum_of_logs
 
 N = 40
 
@@ -228,3 +228,19 @@ def test_targets_are_encoded_output_by_output(loss):
         np.testing.assert_array_equal(loss.encode(np.array([0, 1, 0]), 1), [[-1, 1, -1]])
     else:
         np.testing.assert_array_equal(loss.encode(np.array([0, 2, 1, 2]), k), [[0, 2, 1, 2]])
+
+
+def test_curvature_is_not_negative_where_a_class_is_all_but_excluded():
+    """In float32 p_y = 1 + (p_y - 1) may be below 0 by rounding; its root would be NaN."""
+    loss, rng = MultinomialLogLoss(), np.random.default_rng(0)
+    n, k = 4000, 4
+    Y = rng.integers(k, size=n).reshape(1, -1)
+    Z = loss.reduced((12 * rng.standard_normal((1, k, n))).astype(np.float32), Y)
+    s = rng.uniform(0.1, 1, n).astype(np.float32)
+    _, R, _ = loss.second_order(Z, Y, s)
+    own = Y[0], np.arange(n)
+    R[0][own] = np.where(np.arange(n) % 2, np.nextafter(-s, np.float32(-9)), R[0][own])
+    H = np.zeros((2 * k, 2 * k))
+    loss.add_hessian(H, rng.standard_normal((n, 2)), R[0].astype(np.float64), s.astype(float))
+    assert np.isfinite(H).all()
+    assert np.linalg.eigvalsh(H).min() >= -1e-3
