@@ -42,12 +42,14 @@ def sum_of_logs(E):
 
 
 def odds_and_loss(U, s):
-    """exp(u), and sum_i s_i log(1 + exp(u_i)) of shape (m,), for U of shape (m, 1, n_rows)."""
+    """exp(u), finite, and sum_i s_i log(1 + exp(u_i)) of shape (m,); U is (m, 1, n_rows)."""
     with np.errstate(over="ignore"):
         E = np.exp(U)
     far = () if E.max() <= LARGEST_ODDS else np.nonzero(~(E <= LARGEST_ODDS))
-    ahead = np.logaddexp(0, U[far]) if far else None
-    if np.all(s == s[0]):
+    if far:
+        ahead = np.logaddexp(0, U[far])
+        np.minimum(E, np.finfo(E.dtype).max, out=E)
+    if (s == s[0]).all():
         near = E
         if far:
             near = E.copy()
@@ -194,8 +196,6 @@ class BinaryLogLoss(Loss):
         """`value`; overwrite Z with s_i dloss/dz_i = -s_i t_i e / (1 + e), e = exp(-t_i z_i)."""
         Z *= -Y
         E, value = odds_and_loss(Z, s)
-        if E.max() == np.inf:
-            E[E == np.inf] = np.finfo(E.dtype).max
         np.add(E, 1, out=Z)
         np.divide(E, Z, out=Z)
         Z *= Y * -s

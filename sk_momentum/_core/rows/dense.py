@@ -123,20 +123,12 @@ class DenseDesign(Design):
     @staticmethod
     def forward(W, block, out=None):
         """W @ block.T: margins of shape (q, n_rows)."""
-        return np.matmul(W, block.T, out=out)
+        return product(W, block.T, out)
 
     @staticmethod
     def adjoint(R, block, out=None):
         """R @ block, of shape (q, n_features)."""
-        # NumPy's matmul keeps other threads from running where the result has fewer than 500
-        # elements; the gradients of the flights, 177 columns, ran on one core of two.  Its dot
-        # does not, but copies rows of a table in Fortran's order.
-        if not block.flags.c_contiguous:
-            return np.matmul(R, block, out=out)
-        if out is None:
-            return np.dot(R, block)
-        out[...] = np.dot(R, block)
-        return out
+        return product(R, block, out)
 
     @property
     def gram_epochs(self):
@@ -178,3 +170,19 @@ class DenseDesign(Design):
         for rows, view in self.views:
             norms[rows] = np.square(view - center) @ inverse_scale
         return norms
+
+
+def product(A, B, out=None):
+    """A @ B while other threads run; ``out`` is of the dtype of both.
+
+    NumPy's matmul keeps other threads from running where the result has fewer than 500 elements:
+    the gradients of 177 columns, and the margins of chunks of 250 rows, ran on one core of two.
+    Its dot does not, and calls BLAS 1 us sooner; but it copies what is contiguous in no order,
+    such as some of the rows of a table in Fortran's order.
+    """
+    if not (B.flags.c_contiguous or B.flags.f_contiguous):
+        return np.matmul(A, B, out=out)
+    if out is None or out.flags.c_contiguous:
+        return np.dot(A, B, out=out)
+    out[...] = np.dot(A, B)
+    return out
