@@ -51,6 +51,7 @@ class Run:
     seconds: float
     iterations: float
     F: float
+    status: str
 
 
 class Climber:
@@ -94,7 +95,8 @@ class Climber:
             return
         seconds, model = fitted
         iterations = self.solver.iterations(model)
-        self.runs.append(Run(tol, seconds, iterations, self.problem.objective(model)))
+        status = getattr(model, "status_", "")
+        self.runs.append(Run(tol, seconds, iterations, self.problem.objective(model), status))
 
     def reached(self, lowest):
         """Return the fastest run within the accuracy of F*, or None."""
@@ -129,6 +131,8 @@ def race(problem, solvers, *, references, limit):
     lowest : float
         F*.
     """
+    for solver in {*solvers, *references}:
+        solver.prepare(problem)
     tight = [Climber(solver, problem, limit) for solver in references]
     for climber in tight:
         climber.ladder = [REFERENCE_TOL]
@@ -191,7 +195,45 @@ def print_race(problem, climbers, lowest):
             iterations = "direct" if math.isnan(run.iterations) else f"{run.iterations:d}"
             tol = "" if math.isnan(run.tol) else f"{run.tol:.0e}"
             error = problem.error(run.F, lowest)
-            line += f"{iterations:>12}{error:>10.1e}{tol:>8}"
+            line += f"{iterations:>12}{error:>10.1e}{tol:>8}  {run.status}"
         if climber.timed_out:
             line += f"  (stopped after {climber.limit:g} s)"
-        print(line, flush=True)
+        print(line.rstrip(), flush=True)
+
+
+@dataclass
+class Result:
+    """What a race says of us: the time beside the fastest rival's, how the fit ended."""
+
+    title: str
+    ratio: float
+    alone: bool
+    status: str
+
+    @classmethod
+    def of(cls, problem, climbers, lowest):
+        """A ratio of inf where we did not arrive; where nobody else did, to the time limit."""
+        (ours,) = (climber for climber in climbers if climber.solver.ours)
+        run, rival = ours.reached(lowest), fastest_rival(climbers, lowest)
+        if run is None:
+            return cls(str(problem), math.inf, False, ours.best.status if ours.best else "stopped")
+        alone = math.isnan(rival)
+        ratio = run.seconds / (ours.limit if alone else rival)
+        return cls(str(problem), ratio, alone, run.status)
+
+
+def print_summary(results):
+    """Print all ratios, the worst first, their geometric mean, and who did not converge."""
+    arrived = [each for each in results if each.ratio < math.inf]
+    print(f"\n{len(results)} races, {len(arrived)} of them to the end")
+    for each in sorted(arrived, key=lambda result: -result.ratio):
+        alone = "  (nobody else arrived: to the limit)" if each.alone else ""
+        print(f"  {each.ratio:6.3f}  {each.title}{alone}")
+    if arrived:
+        mean = math.exp(sum(math.log(each.ratio) for each in arrived) / len(arrived))
+        print(f"  {mean:6.3f}  geometric mean")
+    for each in results:
+        if each.ratio == math.inf:
+            print(f"Not reached ({each.status}): {each.title}")
+        elif each.status != "converged":
+            print(f"Ended {each.status}: {each.title}")

@@ -1,5 +1,9 @@
 """One small adapter a solver: from a problem and a tolerance to an estimator ready to fit."""
 
+import warnings
+from importlib import import_module
+from importlib.util import find_spec
+
 import glum
 import numpy as np
 from _elsewhere import Elsewhere
@@ -32,6 +36,9 @@ class Solver:
     def make(self, problem, tol):
         """Return the estimator that minimises the problem's F, not yet fitted."""
         raise NotImplementedError
+
+    def prepare(self, problem):
+        """Do once what no fit's time should count, such as compiling."""
 
     def iterations(self, model):
         """Return the iterations of the fitted model, NaN for a direct method."""
@@ -158,3 +165,63 @@ class CoordinateDescent(Solver):
         if problem.l1_ratio == 1:
             return Lasso(**settings)
         return ElasticNet(l1_ratio=problem.l1_ratio, **settings)
+
+
+class Compiled(Solver):
+    """What numba compiles when it is first called: on a few rows, before anything is timed.
+
+    Parameters
+    ----------
+    package : str
+        That has the estimators.
+    """
+
+    def __init__(self, package):
+        self.name = self.package = package
+
+    @classmethod
+    def installed(cls):
+        """An adapter for the package, if it is there."""
+        return [cls()] if find_spec(cls().package) else []
+
+    def prepare(self, problem):
+        """Compile for these dtypes and this layout."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.make(problem, 1e-3).fit(problem.X[:100], problem.y[:100])
+
+    def make(self, problem, tol):
+        """alpha and l1_ratio mean the same; so does the mean log-loss where there is one."""
+        package = import_module(self.package)
+        settings = {"tol": tol, "fit_intercept": problem.fit_intercept, "max_iter": 1000}
+        if problem.classify:
+            return self.classifier(package, problem, settings)
+        settings["alpha"] = problem.alpha
+        if problem.l1_ratio == 1:
+            return package.Lasso(**settings)
+        return package.ElasticNet(l1_ratio=problem.l1_ratio, **settings)
+
+
+class Skglm(Compiled):
+    """skglm: working sets, coordinate descent and Anderson acceleration."""
+
+    def __init__(self):
+        super().__init__("skglm")
+
+    @staticmethod
+    def classifier(package, problem, settings):
+        """A proximal Newton method."""
+        shared = {"alpha": problem.alpha, "l1_ratio": problem.l1_ratio}
+        return package.SparseLogisticRegression(**shared, **settings)
+
+
+class Celer(Compiled):
+    """celer: dual extrapolation; its logistic regression has no intercept."""
+
+    def __init__(self):
+        super().__init__("celer")
+
+    @staticmethod
+    def classifier(package, problem, settings):
+        """C = 1 / (alpha n)."""
+        return package.LogisticRegression(C=problem.C, **settings)

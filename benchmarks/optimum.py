@@ -1,7 +1,9 @@
 """Time to the optimum, beside the peers in one run: a table for every problem.
 
 Run ``python benchmarks/optimum.py``, or name some of the tasks:
-``python benchmarks/optimum.py small text``. It needs the ``examples`` extra and glum.
+``python benchmarks/optimum.py small text``. It needs the ``examples`` extra and glum; skglm,
+celer and scikit-learn-intelex (in an interpreter of its own, ``ONEDAL_PYTHON``) race where they
+are installed.
 """
 
 import argparse
@@ -25,10 +27,23 @@ from _data import (
 )
 from _elsewhere import ONEDAL, has_onedal
 from _problem import Problem
-from _race import print_race, race
-from _solvers import CoordinateDescent, Glum, LeastSquares, Logistic, OneDAL, Ours, RidgeSolver
+from _race import Result, print_race, print_summary, race
+from _solvers import (
+    Celer,
+    CoordinateDescent,
+    Glum,
+    LeastSquares,
+    Logistic,
+    OneDAL,
+    Ours,
+    RidgeSolver,
+    Skglm,
+)
 
 import sk_momentum
+
+# Minutes: early, on time, late, very late, extremely late.
+CLASSES_OF_DELAY = (-15, 0, 15, 60)
 
 
 def flights_late():
@@ -53,11 +68,15 @@ def flights_late():
 
 
 def multinomial_softmax():
-    """Six classes, correlated columns."""
+    """Six classes, correlated columns; the flights in five classes of delay."""
     X, y = multinomial()
     problem = Problem(title="multinomial", X=X, y=y, alpha=1 / len(y), accuracy=1e-8)
     solvers = [Logistic(solver) for solver in ("newton-cholesky", "newton-cg", "lbfgs")]
     yield problem, [Ours(), *solvers], [Ours(), solvers[0]]
+    X, _, delay = flights()
+    y = np.digitize(delay, CLASSES_OF_DELAY)
+    problem = Problem(title="flights, five classes", X=X, y=y, alpha=1 / len(y), accuracy=1e-8)
+    yield problem, [Ours(), *solvers], [Ours()]
 
 
 def small():
@@ -132,10 +151,12 @@ def least_squares():
 
 def classes():
     """Linear probes on embeddings, and more classes than columns, in float32."""
-    for title, (X, y) in (
-        ("embeddings, 100 classes", embeddings()),
-        ("400 classes", many_classes()),
+    for title, data in (
+        ("embeddings, 100 classes", embeddings),
+        ("larger embeddings, 100 classes", lambda: embeddings(50_000, 768)),
+        ("400 classes", many_classes),
     ):
+        X, y = data()
         problem = Problem(title=title, X=X, y=y, alpha=1e-4, accuracy=1e-6)
         yield problem, [Ours(), Logistic("lbfgs")], [Logistic("lbfgs")]
 
@@ -148,7 +169,7 @@ def lasso():
     ):
         X, y = data()
         l1 = share * largest_useful_l1(X, y)
-        rivals = [CoordinateDescent()]
+        rivals = [*Skglm.installed(), *Celer.installed(), CoordinateDescent()]
         if X.shape[0] > X.shape[1]:
             rivals.append(CoordinateDescent(precompute=True))
         for name, l1_ratio in (("lasso", 1.0), ("elastic net", 0.5)):
@@ -171,18 +192,20 @@ def l1_logistic():
     """
     saga = Logistic("saga")
     for name, X, y in small_tables():
-        rivals = [saga] if y.max() > 1 else [Glum(), saga]
+        rivals = [saga] if y.max() > 1 else [Glum(), *Skglm.installed(), saga]
         data = {"X": X, "y": y, "l1_ratio": 1.0, "accuracy": 1e-6}
         problem = Problem(title=f"L1, {name}", alpha=1 / len(y), **data)
         yield problem, [Ours(), *rivals], [Ours()]
     X, late, _ = flights()
     data = {"X": X, "y": late, "l1_ratio": 1.0, "accuracy": 1e-6}
-    yield Problem(title="L1, late or not", alpha=1e-3, **data), [Ours(), Glum()], [Ours()]
+    binary = [Ours(), Glum(), *Skglm.installed()]
+    yield Problem(title="L1, late or not", alpha=1e-3, **data), binary, [Ours()]
     del X, data
     X, y = bag_of_words()
     data = {"X": X, "l1_ratio": 1.0, "accuracy": 1e-6, "fit_intercept": False}
     problem = Problem(title="L1, bag of words", y=y, alpha=1 / len(y), **data)
-    yield problem, [Ours(), Logistic("liblinear")], [Ours()]
+    rivals = [Logistic("liblinear"), *Skglm.installed(), *Celer.installed()]
+    yield problem, [Ours(), *rivals], [Ours()]
     classes = words_in_classes(X)
     problem = Problem(title="L1, bag of words, 5 classes", y=classes, alpha=10 / len(y), **data)
     yield problem, [Ours(), saga], [Ours()]
@@ -218,10 +241,15 @@ def main():
     if unknown:
         parser.error(f"no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
     print(versions())
+    results = []
     for task in arguments.tasks or TASKS:
         for problem, solvers, references in TASKS[task]():
             climbers, lowest = race(problem, solvers, references=references, limit=arguments.limit)
             print_race(problem, climbers, lowest)
+            results.append(Result.of(problem, climbers, lowest))
+            # The rows of one problem at a time.
+            del problem, climbers
+    print_summary(results)
 
 
 if __name__ == "__main__":
