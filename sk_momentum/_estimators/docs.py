@@ -2,10 +2,10 @@
 
 PARAMETERS = """
 learning_rate : "auto" or float > 0, default="auto"
-    eta in the table of `momentum_type`: the size of a step, outside the velocity. "auto" takes
+    The size of a step, outside the velocity: eta in the table of `momentum_type`. "auto" takes
     the value that the curvature of the data allows; see Notes.
 momentum : "auto" or float in [0, 1), default="auto"
-    beta in the table of `momentum_type`: the share of the last velocity that is kept.
+    The share of the last velocity that is kept: beta in the table of `momentum_type`.
 momentum_type : {"ema", "heavy_ball", "nesterov"}, default="ema"
     With g the gradient at the current point, in the geometry of `preconditioner`:
 

@@ -193,7 +193,7 @@ class MomentumLogisticClassifier(ClassifierMixin, BaseMomentum):
 
     @lazily
     def decision_function(self, X):
-        """x . w + b: the log odds of the second class, or one raw prediction a class.
+        """The log odds x . w + b of the second class, or one raw prediction a class.
 
         Parameters
         ----------

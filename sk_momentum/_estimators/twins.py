@@ -56,6 +56,11 @@ def to_sklearn(model: BaseEstimator) -> BaseEstimator:
     TypeError
         If there is no estimator of this package in ``model``.
 
+    See Also
+    --------
+    MomentumLogisticClassifier : Classification.
+    MomentumLinearRegressor : Regression.
+
     Notes
     -----
     The twin's parameters pose the same problem: fitted again on the same rows and weights it comes
