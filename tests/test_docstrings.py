@@ -8,8 +8,8 @@ import sk_momentum
 
 numpydoc = pytest.importorskip("numpydoc.validate", reason="numpydoc is in the docs extra")
 
-# A summary says it all, often enough (ES01).  What a method does is shown where its class is (EX01,
-# SA01).  "self : object" names what is returned, as scikit-learn does (RT02).
+# A summary says it all, often enough (ES01).  What a method does is shown where its class is
+# (EX01, SA01).  "self : object" names what is returned, as scikit-learn does (RT02).
 OF_ALL = {"ES01", "RT02"}
 OF_METHODS = {"EX01", "SA01"}
 # An exception is raised, not called; a Diagnosis is made by `diagnose`: its attributes are told.
@@ -33,7 +33,7 @@ def public_names():
 
 @pytest.mark.parametrize("name", public_names())
 def test_docstrings_are_whole(name):
-    """Parameters as in the signature, types, returns, a summary of one line, a period at its end."""
+    """Parameters as in the signature, types, returns, one line of summary, a period at its end."""
     allowed = OF_ALL | OF_SOME.get(name, set()) | (OF_METHODS if "." in name else set())
     errors = numpydoc.validate(f"sk_momentum.{name}")["errors"]
     assert [(code, what) for code, what in errors if code not in allowed] == []

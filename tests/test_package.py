@@ -146,6 +146,14 @@ def test_verbose_prints_the_last_epoch_once(loss, case, capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["0", "1"]
 
 
+def test_one_version():
+    """The citation is of the package that it comes with."""
+    citation = ROOT / "CITATION.cff"
+    if not citation.exists():
+        pytest.skip("not a clone of the repository")
+    assert f"\nversion: {sk_momentum.__version__}\n" in citation.read_text(encoding="utf-8")
+
+
 def test_the_readme_names_the_versions_that_are_tested():
     """Those that .ci/run installs and looks for, and the lower bounds of pyproject.toml."""
     files = [ROOT / name for name in ("README.md", "pyproject.toml", ".ci/run")]
