@@ -237,6 +237,14 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         """`loss_history_`, under the name that MLPClassifier and MLPRegressor use."""
         return self.loss_history_
 
+    @property
+    def penalty(self):
+        """ "l1" where a part of the penalty makes coefficients exactly 0, else "l2".
+
+        What scikit-learn's SelectFromModel goes by: with "l1" it keeps all that is not 0.
+        """
+        return "l1" if self.alpha > 0 and self.l1_ratio > 0 else "l2"
+
     def _margins(self, X):
         check_is_fitted(self)
         X = validate_table(self, X, reset=False)

@@ -97,6 +97,9 @@ best_iter_ : int
     `coef_`.
 validation_loss_history_ : ndarray of shape (`n_iter_` + 1,)
     Mean loss on the validation rows, without penalty; only where there are such rows.
+penalty : {"l1", "l2"}
+    "l1" where `alpha` and `l1_ratio` make coefficients exactly 0: what scikit-learn's
+    SelectFromModel goes by, which then keeps all that is not 0.
 stream_history_ : dict of ndarray
     After `partial_fit` only, one entry a call: n_seen (rows so far), loss_before and loss_after
     (mean loss of the call's rows without penalty, before its steps, which is progressive
