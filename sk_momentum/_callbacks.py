@@ -102,13 +102,14 @@ class FitTasks:
         As handed to `fit`.
     max_epochs : int
     fitted : callable
-        fitted(theta) -> the fitted attributes for coefficients of shape (k, p).
+        fitted(theta, history) -> the fitted attributes for coefficients of shape (k, p).
     """
 
     def __init__(self, estimator, X, y, sample_weight, *, max_epochs, fitted):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.facts = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.fitted = fitted
+        self.epochs = []
         self.root = estimator._init_callback_context(max_subtasks=max_epochs)
         self.root.call_on_fit_task_begin(**self.facts)
 
@@ -119,17 +120,25 @@ class FitTasks:
 
     def end(self, epoch, facts, theta):
         """It ends; whoever asks for the fitted estimator gets copies."""
+        self.epochs.append({name: np.ravel(value)[0] for name, value in facts.items()})
         if epoch == 0:
             return False
         return self.task.call_on_fit_task_end(
-            **self.facts, reconstruction_attributes=lambda: self.fitted(theta[0])
+            **self.facts, reconstruction_attributes=lambda: self.fitted(theta[0], self.history())
         )
 
-    def close(self, theta):
+    def history(self):
+        """The start and the epochs so far, as arrays."""
+        return {name: np.array([each[name] for each in self.epochs]) for name in self.epochs[0]}
+
+    def close(self, outcome):
         """The fit ends."""
-        self.root.call_on_fit_task_end(
-            **self.facts, reconstruction_attributes=lambda: self.fitted(theta)
-        )
+
+        def fitted():
+            history = {name: column.copy() for name, column in outcome.history.items()}
+            return self.fitted(outcome.theta, history)
+
+        self.root.call_on_fit_task_end(**self.facts, reconstruction_attributes=fitted)
 
 
 class SearchTasks:

@@ -84,6 +84,11 @@ def test_the_fitted_estimator_of_every_epoch_is_a_copy_of_its_own(loss):
         alone = cls(max_iter=epochs, **FIXED).fit(X, y)
         np.testing.assert_array_equal(handed_out.coef_, alone.coef_)
         np.testing.assert_array_equal(handed_out.predict(X), alone.predict(X))
+        assert handed_out.n_iter_ == alone.n_iter_
+        np.testing.assert_array_equal(handed_out.loss_history_, alone.loss_history_)
+        assert handed_out.history_.keys() == alone.history_.keys()
+        for fact in ("gradient_norm", "learning_rate", "momentum"):
+            np.testing.assert_array_equal(handed_out.history_[fact], alone.history_[fact])
         assert not any(
             np.shares_memory(handed_out.coef_, each.coef_)
             for each in recorder.fitted

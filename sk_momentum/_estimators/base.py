@@ -131,7 +131,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         if printer is not None:
             printer.close()
         if tasks is not None:
-            tasks.close(training.outcomes[0].theta)
+            tasks.close(training.outcomes[0])
         self.smoothness_ = known_smoothness(training, numeric=self.learning_rate != "auto")
         warn_of(self, training)
         return self
@@ -189,12 +189,8 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _set_fitted(self, outcome, geometry, learning_rate, momentum, state):
         self._lay_out(outcome.theta)
         history = outcome.history
-        self.history_ = history
-        self.loss_history_ = history["loss"]
-        if "validation_loss" in history:
-            self.validation_loss_history_ = history["validation_loss"]
-        elif hasattr(self, "validation_loss_history_"):
-            del self.validation_loss_history_
+        vars(self).pop("validation_loss_history_", None)
+        vars(self).update(histories(history))
         self.n_iter_ = outcome.n_iter
         self.best_iter_ = outcome.best_iter
         self.status_ = outcome.status.value
@@ -214,12 +210,17 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         )
         self._set_coefficients(coef, intercept)
 
-    def _laid_out(self, theta):
-        """The attributes that `_lay_out` would set."""
+    def _laid_out(self, theta, history):
+        """The attributes of a fit that has come to theta."""
         shell = copy(self)
         # The descent goes on in theta.
         shell._lay_out(theta.copy())
-        return {"coef_": shell.coef_, "intercept_": shell.intercept_}
+        return {
+            "coef_": shell.coef_,
+            "intercept_": shell.intercept_,
+            "n_iter_": len(history["loss"]) - 1,
+            **histories(history),
+        }
 
     @property
     def stream_history_(self):
@@ -305,3 +306,11 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def histories(history):
+    """The attributes that hold losses."""
+    attributes = {"history_": history, "loss_history_": history["loss"]}
+    if "validation_loss" in history:
+        attributes["validation_loss_history_"] = history["validation_loss"]
+    return attributes
