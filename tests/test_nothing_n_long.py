@@ -3,6 +3,7 @@
 import inspect
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,16 @@ touched = set()
 
 def place_of(frame):
     """The file of the package that a frame is in, or None."""
-    file = frame.f_code.co_filename
+    return within(frame.f_code.co_filename)
+
+
+@cache
+def within(file):
+    """A file's path in the package, or None."""
     return Path(file).relative_to(ROOT).as_posix() if file.startswith(str(ROOT)) else None
 
 
+@cache
 def watched(place):
     """Whether it is none of the rows, nor where a caller's arrays are checked and handed on."""
     rooms = ("_core/", "_advice/", "_estimators/streams/")
