@@ -1,8 +1,12 @@
 """Configuration of the Sphinx documentation: ``python -m sphinx -W docs docs/_build/html``."""
 
+import sys
 from pathlib import Path
 
 import sk_momentum
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "_ext")]
 
 project = "sk_momentum"
 author = "sk_momentum developers"
@@ -12,9 +16,9 @@ version = release = sk_momentum.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
+    "mathml",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -23,6 +27,10 @@ default_role = "py:obj"
 html_theme = "furo"
 html_title = f"sk_momentum {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+# No page asks another host for anything: formulas are set by the browser itself.
+html_math_renderer = "mathml"
 
 # The class template lists the methods; numpydoc's own list would repeat them.
 numpydoc_show_class_members = False
