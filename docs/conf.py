@@ -19,6 +19,7 @@ extensions = [
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
     "mathml",
+    "playground",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
