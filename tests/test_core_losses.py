@@ -5,7 +5,8 @@ import pytest
 from _core import LOSSES, encoded_targets, n_outputs, signed_targets, weights
 from _twin import residuals, row_losses
 
-from sk_momentum._core.losses import LARGEST_ODDS, MultinomialLogLoss, sum_of_logs
+from sk_momentum._core.log_sums import LARGEST_ODDS, sum_of_logs
+from sk_momentum._core.losses import MultinomialLogLoss
 
 N = 40
 

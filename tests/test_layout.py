@@ -25,6 +25,7 @@ ROOMS = (
 )
 # Likewise within the core.
 CORE = (
+    ("log_sums.py",),
     ("losses.py", "penalties.py", "schedules.py", "threads.py", "history.py"),
     ("rows",),
     ("stopping.py", "objective.py", "quadratic.py"),
