@@ -21,7 +21,7 @@ from sk_momentum._core.geometry.curvature import (
     inverse_root,
     inverse_root_in,
 )
-from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity, MeanCurvature
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.rules.momentum import Accelerated
 from sk_momentum._core.stopping import STANDSTILL, Stopping
@@ -45,7 +45,7 @@ def optimum(objective, steps=600):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("geometry", [Identity, Diagonal, ColumnScales, Full])
+@pytest.mark.parametrize("geometry", [Identity, Diagonal, ColumnScales, MeanCurvature, Full])
 def test_the_gap_of_squared_error_is_exact(geometry, fit_intercept):
     """From anywhere, at any penalty: F - F* to rounding."""
     objective = make(SQUARED, alphas=ALPHAS, fit_intercept=fit_intercept)

@@ -8,12 +8,12 @@ from _core import LOSSES, PROBLEMS, make, some_theta, table
 from scipy.linalg import eigh
 
 from sk_momentum._core.geometry.curvature import Curvature, CurvatureBound, largest_eigenvalue
-from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity, MeanCurvature
 from sk_momentum._core.quadratic import QuadraticObjective
 from sk_momentum._core.rows import design as _design
 from sk_momentum._core.rows.moments import SampledMoments
 
-GEOMETRIES = [Identity, Diagonal, ColumnScales, Full]
+GEOMETRIES = [Identity, Diagonal, ColumnScales, MeanCurvature, Full]
 SCALE_FREE = [Diagonal, Full]
 ALPHAS = (0.0, 1e-2, 3.0)
 
@@ -211,7 +211,7 @@ def test_a_column_without_variance_stays_out(kind):
     np.testing.assert_allclose(U[..., [0, 1, 3, 4, 5]], u, rtol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [Diagonal, ColumnScales, Full])
+@pytest.mark.parametrize("kind", [Diagonal, ColumnScales, MeanCurvature, Full])
 def test_nothing_in_the_columns_at_all(kind):
     """No variance and no penalty: the intercept alone moves, without a warning."""
     objective = make(LOSSES[0], X=np.full((90, 3), 0.1), alphas=(0.0, 0.2))

@@ -15,6 +15,7 @@ from sk_momentum._core.knobs import (
     Diagonal,
     Full,
     Identity,
+    MeanCurvature,
     Proximal,
     inverse_smoothness,
     make_geometry,
@@ -104,7 +105,8 @@ def test_which_rule_and_which_geometry():
     for objectives, both, kind in ((small, True, Diagonal), (wide, True, ColumnScales)):
         for l1, objective in objectives.items():
             geometry = make_geometry("diagonal", objective, both_auto=both)
-            assert type(geometry) is kind
+            searched = kind is ColumnScales and l1 == 0
+            assert type(geometry) is (MeanCurvature if searched else kind)
             assert type(make_geometry("diagonal", objective, both_auto=False)) is Diagonal
             expected = (
                 PlaneSearch if l1 == 0 else WorkingSet if kind is ColumnScales else Accelerated

@@ -5,7 +5,7 @@ import pytest
 from _core import LOSSES, make, some_theta, table
 
 from sk_momentum._core.geometry.preconditioner import check_scales
-from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity, MeanCurvature
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -75,7 +75,7 @@ def test_scales_whose_inverse_a_dtype_cannot_hold(dtype):
             check_scales(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, bad]]), dtype)
 
 
-@pytest.mark.parametrize("geometry", [Diagonal, ColumnScales, Full])
+@pytest.mark.parametrize("geometry", [Diagonal, ColumnScales, MeanCurvature, Full])
 def test_a_column_too_small_to_square_is_refused_and_no_warning_comes_first(geometry):
     """The variance is a number still, 1e-310; its inverse is none."""
     X = table()

@@ -14,7 +14,7 @@ from _core import (
     weights,
 )
 
-from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Diagonal, Full, Identity, MeanCurvature
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.quadratic import QuadraticObjective
@@ -85,7 +85,7 @@ def test_F_and_its_gradient_do_not_depend_on_the_origin(loss, kind, container):
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("geometry", [Identity, Diagonal, ColumnScales, Full])
+@pytest.mark.parametrize("geometry", [Identity, Diagonal, ColumnScales, MeanCurvature, Full])
 def test_steps_and_norms_do_not_depend_on_the_origin(geometry, container):
     """A direction about the origin is that of (w, b), its intercept shifted as a difference."""
     loss = next(loss for loss in LOSSES if not loss.is_quadratic)

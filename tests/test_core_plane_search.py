@@ -5,7 +5,7 @@ import pytest
 from _core import LOSSES, kinds_of, make, n_outputs, some_theta, table
 from scipy.optimize import minimize
 
-from sk_momentum._core.knobs import ColumnScales, Full, Identity
+from sk_momentum._core.knobs import ColumnScales, Full, Identity, MeanCurvature
 from sk_momentum._core.quadratic import QuadraticObjective
 from sk_momentum._core.rules import plane_search as _plane_search
 from sk_momentum._core.rules.plane_search import LARGEST_STEP, PlaneSearch, combine, newton_move
@@ -55,7 +55,7 @@ def test_combine_is_the_weighted_sum():
     assert single.dtype == np.float32
 
 
-@pytest.mark.parametrize("geometry", [Identity, ColumnScales, Full])
+@pytest.mark.parametrize("geometry", [Identity, ColumnScales, MeanCurvature, Full])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_plane_search_takes_the_best_of_its_plane(loss, geometry):
     """From the start a line, then a plane; the amounts are the knobs; from rows or moments."""
@@ -173,7 +173,7 @@ def test_a_plane_search_goes_on_from_its_state():
 def test_candidates_of_a_plane_search_are_each_alone():
     loss = next(loss for loss in LOSSES if not loss.is_quadratic)
     alphas = (1e-4, 1e-2, 1.0)
-    for geometry in (Identity, ColumnScales, Full):
+    for geometry in (Identity, ColumnScales, MeanCurvature, Full):
         together = PlaneSearch(geometry(make(loss, alphas=alphas)))
         alone = [PlaneSearch(geometry(make(loss, alphas=(alpha,)))) for alpha in alphas]
         theta = together.objective.null_model(3)
@@ -193,7 +193,7 @@ def test_candidates_of_a_plane_search_are_each_alone():
                 np.testing.assert_allclose(together.learning_rate[i], rule.learning_rate[0], 1e-5)
 
 
-@pytest.mark.parametrize("geometry", [Identity, ColumnScales, Full])
+@pytest.mark.parametrize("geometry", [Identity, ColumnScales, MeanCurvature, Full])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_at_the_optimum_the_search_is_exhausted(loss, geometry):
     """Where F sees nothing of a step any more, and g' P^-1 g has not fallen for a while."""

@@ -5,6 +5,7 @@ import numpy as np
 from .geometry.diagonal import ColumnScales, Diagonal
 from .geometry.full import Full
 from .geometry.identity import Identity
+from .geometry.mean_curvature import MeanCurvature
 from .geometry.proximal import Proximal
 from .rows.moments import SampledMoments
 from .rules.momentum import Accelerated, FixedMomentum, steady_state_factor
@@ -52,7 +53,7 @@ def make_geometry(name, objective, *, both_auto):
     rows where it only bounds the curvature; re-weighting, should it come to that, reads all.
     """
     if both_auto and name == "diagonal" and not objective.rows.gram_pays:
-        return ColumnScales(objective)
+        return (ColumnScales if objective.penalty.has_l1 else MeanCurvature)(objective)
     if both_auto and name == "full" and not objective.loss.is_quadratic:
         rows = objective.rows
         every = rows.n_rows // (SAMPLE_ROWS * rows.n_features)

@@ -38,6 +38,11 @@ def elementwise_forms(W, s, D):
     return products(weighted, D.reshape(m, J, -1).transpose(0, 2, 1))
 
 
+def sum_of_curvatures(W, s):
+    """sum_i s_i w_i over rows and outputs, of shape (m,)."""
+    return W.sum(axis=(1, 2), dtype=np.float64)
+
+
 def add_diagonal_hessian(H, X, W, s):
     """H += sum_i w_ci x_i x_i' in the diagonal block of every output c."""
     p = X.shape[1]
@@ -110,6 +115,8 @@ class HalfSquaredError(Loss):
 
     quadratic_forms = staticmethod(elementwise_forms)
     add_hessian = staticmethod(add_diagonal_hessian)
+
+    traces = staticmethod(sum_of_curvatures)
 
     @staticmethod
     def totals(Y, s, n_outputs):
@@ -200,6 +207,8 @@ class BinaryLogLoss(Loss):
 
     quadratic_forms = staticmethod(elementwise_forms)
     add_hessian = staticmethod(add_diagonal_hessian)
+
+    traces = staticmethod(sum_of_curvatures)
 
     @staticmethod
     def totals(Y, s, n_outputs):
@@ -310,6 +319,13 @@ class MultinomialLogLoss(Loss):
         weights = np.divide(Q, np.sqrt(s), out=np.zeros_like(Q), where=s > 0).T
         rows = (weights[:, :, None] * X[:, None, :]).reshape(len(X), -1)
         H -= rows.T @ rows
+
+    @staticmethod
+    def traces(R, s):
+        """sum_i s_i sum_c p_c (1 - p_c) = -2 sum_i r_iy - sum_i |r_i|^2 / s_i, of shape (m,)."""
+        per_weight = np.divide(1.0, s, out=np.zeros_like(s), where=s > 0)
+        own = R.min(axis=1).sum(axis=1, dtype=np.float64)
+        return -2 * own - np.einsum("mkr,mkr,r->m", R, R, per_weight)
 
     @staticmethod
     def totals(Y, s, n_outputs):

@@ -175,6 +175,10 @@ class Objective:
         """The least curvature of a row's loss, or a bound on it from below, of shape (m,)."""
         return self.rows.least_curvature(local)
 
+    def mean_curvature(self, local):
+        """The mean curvature of the rows' losses, of shape (m,)."""
+        return self.rows.mean_curvature(local)
+
     def penalty_along(self, theta, steps):
         """The smooth penalty of theta + sum_j c_j step_j, for steps of shape (m, J, k, p).
 

@@ -72,7 +72,7 @@ class DiagonalMetric(Centered):
         if self.bound.fit_intercept:
             u = U[..., -1] + U[..., :d] @ self.center
             v = V[..., -1] + V[..., :d] @ self.center
-            total += self.bound.c * np.einsum("mk,mk->m", u, v)
+            total += (self.intercept_curvature * u * v).sum(axis=-1)
         return total
 
     def prox(self, theta, step):
@@ -139,12 +139,16 @@ class ColumnScales(DiagonalMetric):
     def __init__(self, objective):
         super().__init__(objective, objective.moments.center, objective.moments.variances)
         self.place_seen(self.diagonal_of_bound)
-        V = self.bound.c * self.variances
-        seen = V > 0
-        alike = V.max(initial=0.0) <= ONE_SCALE * V[seen].min(initial=np.inf)
-        if alike and seen.any():
-            shared = np.where(seen, V[seen].mean() + self.l2[:, None], 0.0)
-            self.place(np.where(self.l2[:, None] > 0, shared, self.P))
+        self.place(self.scales(self.bound.c * self.variances, self.l2[:, None]))
+
+    def scales(self, V, l2):
+        """P for columns of the curvatures V, of shape (m, d)."""
+        seen = self.variances > 0
+        own = np.where(seen, V + l2, 0.0)
+        if not seen.any() or V.max() > ONE_SCALE * V[..., seen].min():
+            return own
+        shared = np.where(seen, V[..., seen].mean(axis=-1, keepdims=True) + l2, 0.0)
+        return np.where(l2 > 0, shared, own)
 
     def violation(self, G, W):
         """The least-norm subgradient of every column in units of its curvature, (n_features,).

@@ -130,8 +130,13 @@ class Centered(Geometry):
         U = np.empty_like(G)
         U[..., : self.d] = self.solve_coefficients(G[..., : self.d])
         if self.bound.fit_intercept:
-            U[..., -1] = G[..., -1] / self.bound.c
+            U[..., -1] = G[..., -1] / self.intercept_curvature
         return U
+
+    @property
+    def intercept_curvature(self):
+        """P of the intercept, of shape () or (m, 1)."""
+        return np.float64(self.bound.c)
 
     def norm(self, G, W):
         """sqrt(g' P^-1 g) of the least-norm subgradient, of shape (m,)."""
@@ -141,7 +146,7 @@ class Centered(Geometry):
             G[..., : self.d] = penalty.least_norm_subgradient(W, G[..., : self.d])
         square = self.squares(G[..., : self.d]).sum(axis=-1)
         if self.bound.fit_intercept:
-            square += np.square(G[..., -1]).sum(axis=-1) / self.bound.c
+            square += (np.square(G[..., -1]) / self.intercept_curvature).sum(axis=-1)
         return np.sqrt(square)
 
     def rounding(self, theta, F):
@@ -159,7 +164,8 @@ class Centered(Geometry):
         if self.bound.fit_intercept:
             margins += np.abs(theta[..., -1]).sum(axis=-1)
         size = objective.loss.residual_bound(F) + self.bound.c * margins
-        terms = (self.diagonal_of_inverse() * squares).sum(axis=-1) + 1 / self.bound.c
+        terms = (self.diagonal_of_inverse() * squares).sum(axis=-1)
+        terms = terms + 1 / self.intercept_curvature.ravel()
         return np.finfo(objective.rows.dtype).eps * size * np.sqrt(terms)
 
     def steepest_column(self, G, W):

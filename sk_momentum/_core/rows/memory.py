@@ -38,6 +38,7 @@ class MemoryRows(Targets, Rows):
     """
 
     step_shares = None
+    tells_curvature = True
 
     def __init__(self, *, design, Y, s, loss, origin=None, n_outputs=None):
         Targets.__init__(self, Y, s, loss, design.dtype, n_outputs)

@@ -81,6 +81,11 @@ class Moments:
         """The point that second moments are about."""
         if not self.centered:
             return np.zeros(self.rows.n_features)
+        return self.mean
+
+    @property
+    def mean(self):
+        """That of the columns, whatever `center` is."""
         return (self._swept if self.with_gram else self._mean_and_variance)[0]
 
     @cached_property

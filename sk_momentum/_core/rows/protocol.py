@@ -61,6 +61,8 @@ class Rows(ABC):
     skips_absent_columns = False
     # Whether a few of the rows cost less than all of them.
     can_sample = True
+    # Whether `mean_curvature` costs next to nothing.
+    tells_curvature = False
     # Whether sweeps are spread over threads of this process already.
     has_threads = False
 
@@ -126,6 +128,13 @@ class Rows(ABC):
         Of one output.  0, which always is a bound, where finding it takes a read.
         """
         return np.zeros(len(local.value))
+
+    def mean_curvature(self, local: Expansion) -> np.ndarray:
+        """The mean of the loss's curvatures over rows and outputs, of shape (m,).
+
+        Of rows that tell.
+        """
+        raise NotImplementedError(f"{type(self).__name__} do not tell their mean curvature.")
 
     def bring_hessians(self, center: np.ndarray, p: int) -> bool:
         """Whether from now on the read of a gradient makes the Hessians there as well.

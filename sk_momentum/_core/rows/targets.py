@@ -84,6 +84,13 @@ class Targets:
             return np.zeros(len(local.W))
         return (local.W / self.s).min(axis=(1, 2)).astype(np.float64)
 
+    def mean_curvature(self, local):
+        """The mean of the loss's curvatures over rows and outputs, of shape (m,)."""
+        total = np.zeros(len(local.W))
+        for rows in self._blocks(local.W):
+            total += self.loss.traces(local.W[..., rows], self.s[rows])
+        return total / self.n_outputs
+
     def curvature_along(self, steps):
         """sum_i s_i d_ij d_il along the margins d of steps, each of shape (m, k, n_rows)."""
         steps = vectors.stack(steps)
