@@ -7,6 +7,7 @@ from .geometry.full import Full
 from .geometry.identity import Identity
 from .geometry.mean_curvature import MeanCurvature
 from .geometry.proximal import Proximal
+from .geometry.spanned import Spanned
 from .rows.moments import SampledMoments
 from .rules.momentum import Accelerated, FixedMomentum, steady_state_factor
 from .rules.plane_search import PlaneSearch
@@ -35,7 +36,14 @@ def preconditioner_of(preconditioner, objective, *, learning_rate, momentum, ful
     searchable = momentum == "auto" or not objective.penalty.has_l1
     if full_batch and objective.rows.gram_pays and searchable:
         return "full"
+    if full_batch and momentum == "auto" and in_row_space(objective):
+        return "full"
     return "diagonal"
+
+
+def in_row_space(objective):
+    """Whether the full geometry is that of the span of the rows, for the search for both knobs."""
+    return objective.rows.row_gram_pays and not objective.penalty.has_l1
 
 
 def streamed_preconditioner_of(preconditioner, *, learning_rate):
@@ -54,6 +62,8 @@ def make_geometry(name, objective, *, both_auto):
     """
     if both_auto and name == "diagonal" and not objective.rows.gram_pays:
         return (ColumnScales if objective.penalty.has_l1 else MeanCurvature)(objective)
+    if both_auto and name == "full" and in_row_space(objective):
+        return Spanned(objective)
     if both_auto and name == "full" and not objective.loss.is_quadratic:
         rows = objective.rows
         every = rows.n_rows // (SAMPLE_ROWS * rows.n_features)

@@ -43,6 +43,11 @@ def sum_of_curvatures(W, s):
     return W.sum(axis=(1, 2), dtype=np.float64)
 
 
+def diagonal_roots(W, s, floor):
+    """B_i, B_i B_i' = s_i w_i, at least s_i times a floor; of shape (n_rows, 1, 1)."""
+    return np.sqrt(np.maximum(W[0], floor * s))[:, None, None]
+
+
 def add_diagonal_hessian(H, X, W, s):
     """H += sum_i w_ci x_i x_i' in the diagonal block of every output c."""
     p = X.shape[1]
@@ -117,6 +122,7 @@ class HalfSquaredError(Loss):
     add_hessian = staticmethod(add_diagonal_hessian)
 
     traces = staticmethod(sum_of_curvatures)
+    curvature_roots = staticmethod(diagonal_roots)
 
     @staticmethod
     def totals(Y, s, n_outputs):
@@ -209,6 +215,7 @@ class BinaryLogLoss(Loss):
     add_hessian = staticmethod(add_diagonal_hessian)
 
     traces = staticmethod(sum_of_curvatures)
+    curvature_roots = staticmethod(diagonal_roots)
 
     @staticmethod
     def totals(Y, s, n_outputs):
@@ -326,6 +333,20 @@ class MultinomialLogLoss(Loss):
         per_weight = np.divide(1.0, s, out=np.zeros_like(s), where=s > 0)
         own = R.min(axis=1).sum(axis=1, dtype=np.float64)
         return -2 * own - np.einsum("mkr,mkr,r->m", R, R, per_weight)
+
+    @staticmethod
+    def curvature_roots(R, s, floor):
+        """B_i = s_i^1/2 (diag(p_i)^1/2 - p_i p_i^1/2'), of shape (n_rows, k, k).
+
+        No p_ic below a floor: B_i B_i' = s_i (diag(p_i) - p_i p_i').
+        """
+        P = np.where(R < 0, R + s, R) / np.where(s > 0, s, 1.0)
+        P = np.maximum(P, floor)
+        P /= P.sum(axis=0)
+        root = np.sqrt(P)
+        B = -P.T[:, :, None] * root.T[:, None, :]
+        np.einsum("ncc->nc", B)[...] += root.T
+        return B * np.sqrt(s)[:, None, None]
 
     @staticmethod
     def totals(Y, s, n_outputs):

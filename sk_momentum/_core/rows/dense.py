@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .design import COLUMNS_A_SWEEP, DENSE_BLOCK, Design
+from .design import COLUMNS_A_SWEEP, DENSE_BLOCK, GRAM_EPOCHS, LARGEST_PANEL, Design
 
 # Up to this share of columns away from the origin they are copied once and multiplied alone,
 # the other ones where they are stored: the flights, with 1 of 177, 0.05 s a sweep for 0.11 s of
@@ -134,6 +134,24 @@ class DenseDesign(Design):
     def gram_epochs(self):
         """What a Gram matrix costs, in sweeps of two products with X."""
         return self.n_features / COLUMNS_A_SWEEP
+
+    @property
+    def row_gram_pays(self):
+        """Of fewer rows than columns; it costs as many sweeps as a Gram matrix of n columns."""
+        return self.n_rows < self.n_features and self.n_rows / COLUMNS_A_SWEEP <= GRAM_EPOCHS
+
+    def row_gram(self, center, columns):
+        """(x_i - center)' (x_j - center) over some columns, of shape (n_rows, n_rows).
+
+        Centred before they are multiplied, a panel of columns at a time.
+        """
+        total, center = np.zeros((self.n_rows, self.n_rows)), self.stored(center)
+        scratch, size = np.empty_like(total), max(64, LARGEST_PANEL // self.n_rows)
+        for a in range(0, len(columns), size):
+            panel = columns[a : a + size]
+            block = self.X[:, panel] - center[panel]
+            total += np.matmul(block, block.T, out=scratch)
+        return total
 
     @staticmethod
     def dense(block):

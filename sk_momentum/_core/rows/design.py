@@ -109,6 +109,9 @@ class Design:
         """Whether a Gram matrix costs no more than what it saves at least."""
         return self.gram_epochs <= GRAM_EPOCHS
 
+    # Whether a Gram matrix of the rows costs no more than what it saves at least.
+    row_gram_pays = False
+
     def chunk(self, rows):
         """The design of a slice of the rows, which shares their memory."""
         return self.like(self.view(self.X, rows.start, rows.stop), self.origin)

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from .origin import Origin
 from .protocol import Rows
+from .row_space import RowMetric, RowSpace
 from .targets import Targets
 
 # The share of stored entries from which on a step touches all columns as well as it can.
@@ -211,6 +212,31 @@ class MemoryRows(Targets, Rows):
     def gram_in(self, center, T):
         """sum_i s_i z_i z_i' for z_i = T'(x_i - center)."""
         return self.design.gram_in(self.weights, center, T)
+
+    @property
+    def row_gram_pays(self):
+        """As the design's."""
+        return self.design.row_gram_pays
+
+    def row_gram(self, center, seen):
+        """(x_i - center)' (x_j - center) over some columns, of shape (n_rows, n_rows)."""
+        return self.design.row_gram(center, np.flatnonzero(seen))
+
+    def row_space(self, center, seen):
+        """The Gram matrix of the rows about a center, of some columns."""
+        return RowSpace(self, center, seen)
+
+    def row_metric(self, space, roots, l2, kappa):
+        """What inverts P in the span of the rows."""
+        return RowMetric(space, roots, l2, kappa)
+
+    def forward_all(self, W):
+        """W X', of shape (q, n_rows)."""
+        return self.design.forward_all(W)
+
+    def adjoint_all(self, R):
+        """R X, of shape (q, n_features)."""
+        return self.design.adjoint_all(R)
 
     def largest_row(self, center, inverse_scale, more):
         """max_i of s_i (sum_j (x_ij - center_j)^2 inverse_scale_j + more)."""

@@ -63,6 +63,9 @@ class Rows(ABC):
     can_sample = True
     # Whether `mean_curvature` costs next to nothing.
     tells_curvature = False
+    # Whether a Gram matrix of the rows, of which there are fewer than columns, costs no more than
+    # what it saves.
+    row_gram_pays = False
     # Whether sweeps are spread over threads of this process already.
     has_threads = False
 
@@ -226,6 +229,10 @@ class Rows(ABC):
     @abstractmethod
     def curvature_along(self, steps: Steps) -> np.ndarray:
         """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
+
+    def row_space(self, center: np.ndarray, seen: np.ndarray) -> Any:
+        """The Gram matrix of the rows about a center, of some columns: a `RowSpace`."""
+        raise NotImplementedError(f"{type(self).__name__} have no Gram matrix of the rows.")
 
     # ------------------------------------------------------------------ other rows
 

@@ -91,6 +91,10 @@ class Targets:
             total += self.loss.traces(local.W[..., rows], self.s[rows])
         return total / self.n_outputs
 
+    def curvature_roots(self, local, candidate, floor):
+        """Roots of the losses' Hessians of one candidate, of shape (n_rows, k, k)."""
+        return self.loss.curvature_roots(local.W[candidate], self.s, floor)
+
     def curvature_along(self, steps):
         """sum_i s_i d_ij d_il along the margins d of steps, each of shape (m, k, n_rows)."""
         steps = vectors.stack(steps)

@@ -1,0 +1,94 @@
+"""The span of the rows, for tables of fewer rows than columns: what is n x n.
+
+With X~ the centred rows, and beside them kappa^1/2 for an intercept,
+
+    P = X~' A X~ + l2 I,    A_i = B_i B_i'
+
+of k x k blocks A_i, one a row, has by Woodbury's identity the inverse
+
+    P^-1 = (I - X~' B M^-1 B' X~) / l2,    M = B' K B + l2 I,    K = X~ X~',
+
+so that all of P is in the n x n Gram matrix K of the rows, made once.
+"""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from ..threads import one_blas_thread
+
+
+class RowSpace:
+    """K of centred rows, and the products with them; all in float64.
+
+    Parameters
+    ----------
+    rows : MemoryRows
+        In float64.
+    center : ndarray of shape (n_features,)
+    seen : ndarray of bool of shape (n_features,)
+        The columns that count.
+    """
+
+    def __init__(self, rows, center, seen):
+        self.rows, self.center, self.seen = rows, center, seen
+        self.K = rows.row_gram(center, seen)
+
+    def margins(self, V):
+        """V X_c', of shape (m, k, n_rows), for V of shape (m, k, n_features)."""
+        V = V * self.seen
+        flat = V.reshape(-1, V.shape[-1])
+        Z = self.rows.forward_all(flat) - (flat @ self.center)[:, None]
+        return Z.reshape(*V.shape[:2], -1)
+
+    def combined(self, Y):
+        """Y X_c, of shape (m, k, n_features), for Y of shape (m, k, n_rows)."""
+        m, k, n = Y.shape
+        V = self.rows.adjoint_all(Y.reshape(m * k, n)).reshape(m, k, -1)
+        V -= Y.sum(axis=-1, keepdims=True) * self.center
+        return V * self.seen
+
+    def trace(self, roots):
+        """That of B' K B, for roots (n_rows, k, k), over k."""
+        return float(np.einsum("nca,nca,nn->", roots, roots, self.K)) / roots.shape[-1]
+
+
+class RowMetric:
+    """M^-1, factored.
+
+    Parameters
+    ----------
+    space : RowSpace
+    roots : ndarray of shape (n_rows, k, k) or (n_rows, 1, 1)
+        B; of one output, for every output by itself.
+    l2, kappa : float
+    """
+
+    def __init__(self, space, roots, l2, kappa):
+        self.roots = roots
+        n, k, _ = roots.shape
+        K = space.K + kappa
+        if k == 1:
+            root = roots[:, 0, 0]
+            M = K * root * root[:, None]
+        else:
+            M = np.einsum("ica,jcb->iajb", roots, roots)
+            M *= K[:, None, :, None]
+            M = M.reshape(n * k, n * k)
+        M[np.diag_indices_from(M)] += l2
+        # SciPy brings a BLAS of its own, whose threads and NumPy's wait for each other.
+        with one_blas_thread():
+            self.factor = cho_factor(M, lower=True, overwrite_a=True, check_finite=False)
+
+    def answer(self, Z):
+        """B v and |v|^2, with v = M^-1 B' z, for margins Z of shape (k, n_rows)."""
+        n, k, _ = self.roots.shape
+        if k == 1:
+            root = self.roots[:, 0, 0]
+            v = self._solve((Z * root).T).T
+            return v * root, np.square(v).sum()
+        v = self._solve(np.einsum("nca,cn->na", self.roots, Z).reshape(n * k))
+        return np.einsum("nca,na->cn", self.roots, v.reshape(n, k)), np.square(v).sum()
+
+    def _solve(self, right):
+        with one_blas_thread():
+            return cho_solve(self.factor, right, check_finite=False)
