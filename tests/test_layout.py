@@ -28,7 +28,7 @@ CORE = (
     ("log_sums.py",),
     ("losses.py", "penalties.py", "schedules.py", "threads.py", "history.py"),
     ("rows",),
-    ("stopping.py", "objective.py", "quadratic.py"),
+    ("stopping.py", "objective.py", "carried.py", "quadratic.py"),
     ("geometry",),
     ("certificate.py",),
     ("rules",),

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .carried import CarriedGradient
 from .objective import Objective
 from .rows import vectors
 from .rows.protocol import Expansion
@@ -131,8 +132,10 @@ def make_objective(*, rows, epochs, **facts):
 
     An epoch from the Gram matrix costs next to nothing beside one over the rows.
     """
-    fits = rows.n_features <= rows.n_rows
-    pays = fits and rows.gram_pays and epochs > rows.gram_epochs
-    return (QuadraticObjective if rows.loss.is_quadratic and pays else Objective)(
-        rows=rows, **facts
-    )
+    kind = Objective
+    if rows.loss.is_quadratic:
+        fits = rows.n_features <= rows.n_rows
+        pays = fits and rows.gram_pays and epochs > rows.gram_epochs
+        carries = rows.carries_images and not facts["penalty"].has_l1
+        kind = QuadraticObjective if pays else CarriedGradient if carries else Objective
+    return kind(rows=rows, **facts)

@@ -15,6 +15,8 @@ FEW_FAR = 0.125
 class DenseDesign(Design):
     """An ndarray; block by block it is taken about the origin, never as a whole."""
 
+    carries_images = True
+
     def place(self, X):
         self.X = X
         self.views = [(rows, X[rows]) for rows in self.cuts()]

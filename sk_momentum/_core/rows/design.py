@@ -112,6 +112,9 @@ class Design:
     # Whether a Gram matrix of the rows costs no more than what it saves at least.
     row_gram_pays = False
 
+    # Whether a second product with a block finds it in the cache, and costs less than the first.
+    carries_images = False
+
     def chunk(self, rows):
         """The design of a slice of the rows, which shares their memory."""
         return self.like(self.view(self.X, rows.start, rows.stop), self.origin)

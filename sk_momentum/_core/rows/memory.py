@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from .origin import Origin
-from .protocol import Rows
+from .protocol import Expansion, Rows
 from .row_space import RowMetric, RowSpace
 from .targets import Targets
 
@@ -133,6 +133,26 @@ class MemoryRows(Targets, Rows):
         G = np.empty((m * k, n_parameters))
         G[:, : self.n_features] = self.design.adjoint_all(R)
         return self._with_intercept(G, R, m)
+
+    @property
+    def carries_images(self):
+        """Where blocks stay in the cache for a second product."""
+        return self.design.carries_images
+
+    def images(self, theta, out=None):
+        """The margins d of a step and sum_i s_i d_i (x_i, 1), a block in the cache for both."""
+        D, G = np.empty((*theta.shape[:2], self.n_rows), self.dtype) if out is None else out, None
+        for rows, block in self.design.blocks:
+            own = self.block_margins(theta, block)
+            D[..., rows] = own
+            own *= self.s[rows]
+            G_block = self.block_gradient(own, block, theta.shape[-1])
+            G = G_block if G is None else np.add(G, G_block, out=G)
+        return D, G
+
+    def image(self, steps, n_parameters):
+        """sum_i s_i d_i (x_i, 1) of the margins d of a step."""
+        return self.gradient(Expansion(None, steps * self.s, None), n_parameters)
 
     def hessian(self, local, candidate, center, p, every=1):
         """The Hessian of one candidate's mean loss, of shape (k p, k p)."""

@@ -63,6 +63,8 @@ class Rows(ABC):
     can_sample = True
     # Whether `mean_curvature` costs next to nothing.
     tells_curvature = False
+    # Whether `images` takes one read.
+    carries_images = False
     # Whether a Gram matrix of the rows, of which there are fewer than columns, costs no more than
     # what it saves.
     row_gram_pays = False
@@ -168,6 +170,15 @@ class Rows(ABC):
         """
         steps = [self.margins(theta), *([] if other is None else [other])]
         return steps, *self.along(local, steps)
+
+    def images(self, theta: np.ndarray) -> tuple[Vectors, np.ndarray]:
+        """The margins d of a step theta, and sum_i s_i d_i (x_i, 1) of shape (m, k, p)."""
+        steps = self.margins(theta)
+        return steps, self.image(steps, theta.shape[-1])
+
+    def image(self, steps: Vectors, n_parameters: int) -> np.ndarray:
+        """sum_i s_i d_i (x_i, 1) of the margins d of a step, of shape (m, k, p)."""
+        raise NotImplementedError(f"{type(self).__name__} have no images of vectors.")
 
     def advance(
         self, start: Vectors, steps: Steps, amounts: np.ndarray, spent: Expansion | None = None

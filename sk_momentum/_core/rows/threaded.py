@@ -132,6 +132,11 @@ class ThreadedRows(SummedRows, MemoryRows):
         steps = [np.empty_like(local.R), *([] if other is None else [other])]
         return steps, *self._sum(toward_into, theta, handles=[local.R, local.W, *steps])
 
+    def images(self, theta):
+        """The margins of a step and their image, chunk by chunk."""
+        D = np.empty((*theta.shape[:2], self.n_rows), dtype=self.dtype)
+        return D, self._sum(images_into, theta, handles=[D])
+
     def advance(self, start, steps, amounts, spent=None):
         """As `combine`, `local` and `along`, in one pass over the vectors."""
         R, W = self.room(start) if spent is None else (spent.R, spent.W)
@@ -188,6 +193,10 @@ def toward_into(rows, R, W, step, *others_and_theta):
     *others, theta = others_and_theta
     rows.margins(theta, out=step)
     return rows.along(Expansion(None, R, W), [step, *others])
+
+
+def images_into(rows, D, theta):
+    return rows.images(theta, out=D)[1]
 
 
 def advance_into(targets, R, W, start, *steps_and_amounts):
