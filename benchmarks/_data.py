@@ -114,6 +114,25 @@ def wide_regression(n=2_000, d=5_000, informative=100):
     return X, y + rng.normal(scale=y.std() / np.sqrt(10), size=n)
 
 
+def wide_classes(n=2_000, d=8_000):
+    """Normal columns, correlated; two classes with noise, which so many columns separate."""
+    rng = np.random.default_rng(0)
+    X = correlated_normal(rng, n, d, rho=0.5)
+    margins = X @ rng.standard_normal(d)
+    return X, (margins / margins.std() + rng.standard_normal(n) > 0).astype(int)
+
+
+def genes(n=100, d=7_000, factors=10, *, scale=False):
+    """Expressions as they come, log-normal with unlike scales, of a few factors; and a trait."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((n, factors)) * np.geomspace(1, 0.1, factors)
+    X = Z @ rng.standard_normal((factors, d)) + 0.3 * rng.standard_normal((n, d))
+    X = np.exp(X + rng.normal(scale=2.0, size=d))
+    if scale:
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    return X, Z[:, :3].sum(axis=1) + 0.3 * rng.standard_normal(n)
+
+
 def largest_useful_l1(X, y):
     """The least alpha * l1_ratio at which all coefficients of a regression are 0."""
     residual = y - y.mean()

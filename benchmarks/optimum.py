@@ -18,10 +18,12 @@ from _data import (
     bag_of_words,
     embeddings,
     flights,
+    genes,
     largest_useful_l1,
     many_classes,
     multinomial,
     small_tables,
+    wide_classes,
     wide_regression,
     words_in_classes,
 )
@@ -125,6 +127,34 @@ def ridge():
     yield problem, [Ours(), RidgeSolver(), RidgeSolver("lsqr")], [Ours()]
 
 
+def wide():
+    """Many columns: more than rows, or for a Gram matrix to pay."""
+    rivals = [Logistic(solver) for solver in ("newton-cg", "lbfgs")]
+    for title, data in (
+        ("classes that columns separate", wide_classes),
+        ("20,000 rows", lambda: wide_classes(20_000, 2_000)),
+        ("genes as they come", lambda: separated(*genes())),
+        ("genes, scaled", lambda: separated(*genes(1_000, scale=True))),
+    ):
+        X, y = data()
+        problem = Problem(title=title, X=X, y=y, alpha=1 / len(y), accuracy=1e-6)
+        yield problem, [Ours(), *rivals], [rivals[0], Ours()]
+        del X, y, problem
+    for title, data in (
+        ("a trait, genes as they come", genes),
+        ("a trait, genes scaled", lambda: genes(1_000, scale=True)),
+    ):
+        X, y = data()
+        problem = Problem(title=title, X=X, y=y, alpha=1e-3, accuracy=1e-6, classify=False)
+        yield problem, [Ours(), RidgeSolver(), RidgeSolver("lsqr")], [RidgeSolver()]
+        del X, y, problem
+
+
+def separated(X, y):
+    """Above 0, or not."""
+    return X, (y > 0).astype(int)
+
+
 def least_squares():
     """Beside oneDAL and LAPACK: the flights, a tall thin table, many targets."""
     rng = np.random.default_rng(0)
@@ -217,6 +247,7 @@ TASKS = {
     "small": small,
     "text": text,
     "ridge": ridge,
+    "wide": wide,
     "least-squares": least_squares,
     "classes": classes,
     "lasso": lasso,

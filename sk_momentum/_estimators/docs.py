@@ -22,10 +22,11 @@ momentum_type : {"ema", "heavy_ball", "nesterov"}, default="ema"
 preconditioner : {"auto", "diagonal", "full"} or None, default="auto"
     The geometry in which a step is taken; the optimum does not depend on it. None: the columns as
     they come. "diagonal": every column in units of its own curvature, centred.
-    "full": the whole curvature bound, from one Gram matrix. In both, `learning_rate=1` is the
-    classical 1/L whatever the scales of the columns. "auto": None with a numeric learning rate;
-    else "full" in full batches where n_features is moderate, and "diagonal" otherwise. With an L1
-    part "full" is for both knobs on "auto", in full batches.
+    "full": the whole curvature bound, from one Gram matrix (for both knobs on "auto", that of the
+    rows where they are fewer than the columns). In both, `learning_rate=1` is the classical 1/L
+    whatever the scales of the columns. "auto": None with a numeric learning rate; else "full" in
+    full batches where n_features is moderate (or n_samples, if less, with both knobs on "auto"),
+    and "diagonal" otherwise. With an L1 part "full" is for both knobs on "auto", in full batches.
 batch_size : int >= 1 or None, default=None
     Rows of a mini-batch. None, or n_samples and more: full batch, one step an epoch.
 schedule : {"constant", "invscaling", "cosine", "adaptive"} or callable, default="constant"
