@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
-from _core import LOSSES, make, some_theta, table
+from _core import LOSSES, from_design, make, some_theta, table
 from scipy import sparse
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
 from sk_momentum._core.geometry import spanned
 from sk_momentum._core.geometry.curvature import CURVATURE_FLOOR
 from sk_momentum._core.knobs import Full, MeanCurvature, Spanned, make_geometry, preconditioner_of
+from sk_momentum._core.objective import Objective
+from sk_momentum._core.penalties import ElasticNet
 from sk_momentum._core.rows.design import COLUMNS_A_SWEEP, GRAM_EPOCHS
+from sk_momentum._core.rows.make import make_design
+from sk_momentum._core.rows.threaded import ThreadedRows
 
 CURVED = [loss for loss in LOSSES if not loss.is_quadratic]
 WIDE = COLUMNS_A_SWEEP * GRAM_EPOCHS + 50
@@ -230,6 +235,33 @@ def test_rows_twice_are_rows_of_twice_the_weight():
     twice.fit(np.vstack([X, X]), np.append(y, y) > 0)
     size = np.abs(once.coef_).max()
     np.testing.assert_allclose(twice.coef_, once.coef_, atol=1e-7 * size)
+
+
+def test_threads_change_nothing():
+    """Rows of several chunks are those of one, to the last bit on any number of threads."""
+    X, y = genes(300, 4000)
+    fits = []
+    for number in (1, 2):
+        with threadpool_limits(limits=number, user_api="blas"):
+            fits.append(MomentumLogisticClassifier(alpha=0.1).fit(X, y > 0))
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    objectives = [
+        from_design(
+            Objective,
+            design=make_design(X),
+            Y=np.sign(y)[None],
+            s=np.full(300, 1 / 300),
+            loss=CURVED[0](),
+            penalty=ElasticNet((0.1,), 0.0, np.float64),
+        )
+        for _ in range(2)
+    ]
+    rows = objectives[1].rows
+    objectives[1].rows = ThreadedRows(design=rows.design, Y=rows.Y, s=rows.s, loss=rows.loss)
+    assert len(objectives[1].rows.chunks) > 1
+    G = objectives[0].evaluate(some_theta(objectives[0], scale=1e-3))[1]
+    U, V = (Spanned(objective).direction(G) for objective in objectives)
+    np.testing.assert_allclose(U, V, rtol=1e-7, atol=1e-9 * np.abs(U).max())
 
 
 def test_without_a_penalty_rows_are_interpolated():

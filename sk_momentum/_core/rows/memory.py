@@ -250,9 +250,9 @@ class MemoryRows(Targets, Rows):
         """What inverts P in the span of the rows."""
         return RowMetric(space, roots, l2, kappa)
 
-    def forward_all(self, W):
+    def forward_all(self, W, out=None):
         """W X', of shape (q, n_rows)."""
-        return self.design.forward_all(W)
+        return self.design.forward_all(W, out=out)
 
     def adjoint_all(self, R):
         """R X, of shape (q, n_features)."""

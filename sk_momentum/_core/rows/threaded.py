@@ -157,6 +157,25 @@ class ThreadedRows(SummedRows, MemoryRows):
             return [rows for rows, _ in self.chunks]
         return [each for each in np.array_split(rows, len(self.chunks)) if len(each)]
 
+    def row_gram(self, center, seen):
+        """As the design's, over chunks of columns: as many as of rows."""
+
+        def of(columns):
+            return self.design.row_gram(center, columns)
+
+        columns = np.array_split(np.flatnonzero(seen), len(self.chunks))
+        return reduced(of, columns, added, self.n_rows**2, self.design)
+
+    def forward_all(self, W, out=None):
+        """W X', of shape (q, n_rows)."""
+        out = np.empty((len(W), self.n_rows)) if out is None else out
+        self._sum(forward_into, W, handles=[out])
+        return out
+
+    def adjoint_all(self, R):
+        """R X, of shape (q, n_features)."""
+        return self._sum(adjoint_of, handles=[R])
+
     def centred_sums(self, rows=None):
         """Weight, first and second moments of rows about a rough mean, for `moments`."""
         return summed_moments(self.design, self.weights, self._slices(rows))
@@ -193,6 +212,15 @@ def toward_into(rows, R, W, step, *others_and_theta):
     *others, theta = others_and_theta
     rows.margins(theta, out=step)
     return rows.along(Expansion(None, R, W), [step, *others])
+
+
+def forward_into(rows, Z, W):
+    rows.forward_all(W, out=Z)
+    return 0.0
+
+
+def adjoint_of(rows, R):
+    return rows.adjoint_all(R)
 
 
 def images_into(rows, D, theta):
