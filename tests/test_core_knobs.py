@@ -130,7 +130,7 @@ def test_which_rule_and_which_geometry():
 def test_what_auto_means_of_the_geometry():
     """By the two knobs, the L1 part, the batches, and whether a Gram matrix pays."""
     small = {l1: make(LOSSES[0], alphas=(0.3,), l1_ratio=l1) for l1 in (0.0, 0.5)}
-    wide = make(LOSSES[0], n=20, d=30 * GRAM_EPOCHS + 1, alphas=(0.3,))
+    wide = make(LOSSES[0], n=30 * GRAM_EPOCHS + 2, d=30 * GRAM_EPOCHS + 1, alphas=(0.3,))
 
     def name(objective, preconditioner="auto", rate="auto", momentum="auto", full_batch=True):
         return preconditioner_of(

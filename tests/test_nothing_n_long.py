@@ -39,7 +39,7 @@ STREAMS = {
     "l1": {"batch_size": 250, "l1_ratio": 0.5, "average": True},
 }
 # Rows and the kernels that they hand their blocks to.
-ROWS = ("_core/rows/", "_core/losses.py", "_core/threads.py")
+ROWS = ("_core/rows/", "_core/losses.py", "_core/log_sums.py", "_core/threads.py")
 
 
 touched = set()

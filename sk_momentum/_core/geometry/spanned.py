@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..rows.row_space import RowMetric
 from .curvature import CURVATURE_FLOOR
 from .full import COUPLED_PARAMETERS
 from .preconditioner import Centered, check_scales
@@ -38,13 +39,14 @@ class Spanned(Centered):
         objective.in_double()
         objective.moments.with_gram = False
         super().__init__(objective, objective.moments.center, objective.moments.variances)
-        seen = self.variances > 0
-        check_scales(self.bound.c * self.variances + self.l2[:, None] * seen, objective.dtype)
-        self.space = objective.rows.row_space(self.center, seen)
+        self.seen = self.variances > 0
+        diagonal = self.bound.c * self.variances + self.l2[:, None] * self.seen
+        check_scales(diagonal, objective.dtype)
+        self.space = objective.rows.row_space(self.center, self.seen)
         m = len(self.l2)
         self.metrics, self.factors = [None] * m, np.ones((m, 2))
         self.measures_gap = np.zeros(m, dtype=bool)
-        self._margins_of = self._answer_to = None
+        self._answer_to = None
         self.forget(np.ones(m, dtype=bool))
 
     @property
@@ -59,7 +61,7 @@ class Spanned(Centered):
 
     def forget(self, chosen):
         """P = the bound, for the candidates ``chosen``."""
-        shared, roots = {}, self._uniform(self.bound.c)
+        shared, roots = {}, self.space.uniform(self.bound.c)
         for i in np.flatnonzero(chosen):
             l2 = self.l2[i]
             if l2 not in shared:
@@ -73,13 +75,10 @@ class Spanned(Centered):
         h = np.maximum(self.objective.mean_curvature(local), floor)
         for i in np.flatnonzero(chosen):
             if self.is_coupled:
-                roots = self.objective.rows.curvature_roots(local, i, floor)
+                roots = self.space.roots(local, i, floor)
             else:
-                roots = self._uniform(h[i])
+                roots = self.space.uniform(h[i])
             self._placed(i, roots, h[i], self.is_coupled)
-
-    def _uniform(self, h):
-        return np.sqrt(h * self.objective.rows.weights)[:, None, None]
 
     def _placed(self, i, roots, h, exact):
         """P of a candidate from its blocks, with h their mean."""
@@ -87,7 +86,7 @@ class Spanned(Centered):
         l2 = max(self.l2[i], least) or 1.0
         b = INTERCEPT_SHARE * h
         kappa = l2 / b if self.bound.fit_intercept else 0.0
-        metric = self.objective.rows.row_metric(self.space, roots, l2, kappa)
+        metric = RowMetric(self.space, roots, l2, kappa)
         return self._place(i, metric, (l2, b), exact and l2 == self.l2[i])
 
     def _place(self, i, metric, factors, measures):
@@ -99,21 +98,15 @@ class Spanned(Centered):
         """P^-1 g in centred coordinates, and g' P^-1 g, for gradients in them."""
         if self._answer_to is not None and np.array_equal(self._answer_to[0], G):
             return self._answer_to[1:]
-        if self._margins_of is None or not np.array_equal(self._margins_of[0], G):
-            self._margins_of = G.copy(), self.space.margins(G[..., : self.d])
-        Z, U = self._margins_of[1], np.empty_like(G)
-        square, Y = np.empty(len(G)), np.empty_like(Z)
-        l2, b = self.factors[:, 0, None, None], self.factors[:, 1, None]
-        for i, metric in enumerate(self.metrics):
-            z = Z[i]
-            if self.bound.fit_intercept:
-                z = z + G[i, :, -1:] * (l2[i, 0, 0] / b[i, 0])
-            Y[i], square[i] = metric.answer(z)
-        U[..., : self.d] = (G[..., : self.d] * self.space.seen - self.space.combined(Y)) / l2
+        U, V = np.empty_like(G), G[..., : self.d] * self.seen
+        l2, b = self.factors[:, 0, None, None], self.factors[:, 1, None, None]
+        more = G[..., -1:] * l2 / b if self.bound.fit_intercept else np.zeros((*G.shape[:2], 1))
+        back, total, square = self.space.answers(self.metrics, V, more)
+        U[..., : self.d] = (V - back) / l2
         square += (l2 * np.square(U[..., : self.d])).sum(axis=(1, 2))
         if self.bound.fit_intercept:
-            U[..., -1] = (G[..., -1] - Y.sum(axis=-1)) / b
-            square += (b * np.square(U[..., -1])).sum(axis=-1)
+            U[..., -1] = (G[..., -1] - total) / b[..., 0]
+            square += (b[..., 0] * np.square(U[..., -1])).sum(axis=-1)
         self._answer_to = G.copy(), U, square
         return U, square
 
@@ -127,10 +120,10 @@ class Spanned(Centered):
 
     def diagonal_of_inverse(self):
         """A bound on diag(P^-1), of shape (m, d), near where columns are many: 1 / l2."""
-        return self.space.seen / self.factors[:, :1]
+        return self.seen / self.factors[:, :1]
 
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         self.metrics = [metric for metric, keep in zip(self.metrics, kept) if keep]
         self.factors, self.measures_gap = self.factors[kept], self.measures_gap[kept]
-        self._margins_of = self._answer_to = None
+        self._answer_to = None

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from .origin import Origin
 from .protocol import Expansion, Rows
-from .row_space import RowMetric, RowSpace
+from .row_space import RowSpace
 from .targets import Targets
 
 # The share of stored entries from which on a step touches all columns as well as it can.
@@ -245,10 +245,6 @@ class MemoryRows(Targets, Rows):
     def row_space(self, center, seen):
         """The Gram matrix of the rows about a center, of some columns."""
         return RowSpace(self, center, seen)
-
-    def row_metric(self, space, roots, l2, kappa):
-        """What inverts P in the span of the rows."""
-        return RowMetric(space, roots, l2, kappa)
 
     def forward_all(self, W, out=None):
         """W X', of shape (q, n_rows)."""

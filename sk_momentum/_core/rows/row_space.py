@@ -32,6 +32,42 @@ class RowSpace:
     def __init__(self, rows, center, seen):
         self.rows, self.center, self.seen = rows, center, seen
         self.K = rows.row_gram(center, seen)
+        self._last = None
+
+    def uniform(self, h):
+        """Roots of the blocks h s_i, of one output."""
+        return np.sqrt(h * self.rows.weights)[:, None, None]
+
+    def roots(self, local, candidate, floor):
+        """Roots of the Hessians of the rows' losses, nowhere below a floor."""
+        return self.rows.curvature_roots(local, candidate, floor)
+
+    def answers(self, metrics, V, more):
+        """X~' B M^-1 B' X~ g of every candidate, by its metric.
+
+        Parameters
+        ----------
+        metrics : list of RowMetric
+        V : ndarray of shape (m, k, n_features)
+            g; its margins are kept for the next metric.
+        more : ndarray of shape (m, k, 1)
+            What the intercept adds to the margins.
+
+        Returns
+        -------
+        back : ndarray of shape (m, k, n_features)
+        total : ndarray of shape (m, k)
+            For the intercept, in units of kappa^1/2.
+        square : ndarray of shape (m,)
+            |v|^2.
+        """
+        if self._last is None or not np.array_equal(self._last[0], V):
+            self._last = V.copy(), self.margins(V)
+        Z, square = self._last[1], np.empty(len(V))
+        Y = np.empty_like(Z)
+        for i, metric in enumerate(metrics):
+            Y[i], square[i] = metric.answer(Z[i] + more[i])
+        return self.combined(Y), Y.sum(axis=-1), square
 
     def margins(self, V):
         """V X_c', of shape (m, k, n_rows), for V of shape (m, k, n_features)."""
