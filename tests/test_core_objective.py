@@ -13,6 +13,7 @@ from _core import (
     table,
 )
 
+from sk_momentum._core.carried import CarriedGradient
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.quadratic import QuadraticObjective, make_objective
 from sk_momentum._core.rows import dense as _dense
@@ -310,10 +311,10 @@ def test_moments_are_taken_where_they_pay():
     assert kind(quadratic, 100) is QuadraticObjective
     assert kind(other, 100) is Objective
     # d / 30 sweeps.
-    assert kind(quadratic, 2, d=60) is Objective
+    assert kind(quadratic, 2, d=60) is CarriedGradient
     assert kind(quadratic, 3, d=60) is QuadraticObjective
     assert kind(quadratic, 100, n=10, d=10) is QuadraticObjective
-    assert kind(quadratic, 100, n=10, d=11) is Objective
+    assert kind(quadratic, 100, n=10, d=11) is CarriedGradient
 
 
 @pytest.mark.parametrize("loss", LOSSES)
