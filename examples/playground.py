@@ -5,7 +5,7 @@
 writes `my.html`. Numeric columns are standardised, categories become one column each, what is
 missing the column's median or a category of its own. Numbers with more than ten values make a
 regression, anything else a classification. What is done to fit a page is printed, and said on it:
-at most 30 columns (principal components of more), and for the log-loss at most 20,000 numbers
+at most 30 columns (principal components of more) and 20,000 rows, for the log-loss 20,000 numbers
 (rows drawn at random).
 """
 
@@ -60,7 +60,7 @@ target, a loss within a thousandth of what there is to gain.</p>
 def prepared(frame, target):
     """Rows and targets that suit a linear model, and sentences on what was done."""
     frame = frame.dropna(subset=[target])
-    y, columns = frame[target], frame.drop(columns=target)
+    y, columns = frame[target], frame.drop(columns=target).dropna(axis=1, how="all")
     said = []
     numbers = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
     regression = numbers and y.nunique() > 10
@@ -86,17 +86,18 @@ def prepared(frame, target):
     X = X[:, X.std(axis=0) > 0]
     if X.shape[1] > COLUMNS:
         said.append(f"{COLUMNS} principal components of {X.shape[1]} columns")
-        X = StandardScaler().fit_transform(PCA(COLUMNS, random_state=0).fit_transform(X))
-    if regression:
-        y = y.to_numpy(dtype=float)
-        return X, (y - y.mean()) / y.std(), said
-    y = y.astype(str).to_numpy()
-    rows = NUMBERS // X.shape[1]
+        # Not brought to one scale again: how unlike they are is what makes a table hard.
+        X = PCA(COLUMNS, random_state=0).fit_transform(X)
+    rows = NUMBERS if regression else NUMBERS // X.shape[1]
     if len(X) > rows:
         said.append(f"{rows:,} rows of {len(X):,}, drawn at random")
         chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:rows])
-        X, y = X[chosen], y[chosen]
-    return rounded(X), y, said
+        X, y = X[chosen], y.iloc[chosen]
+    if not regression:
+        return rounded(X), y.astype(str).to_numpy(), said
+    X = X - X.mean(axis=0)
+    y = y.to_numpy(dtype=float)
+    return X, (y - y.mean()) / y.std(), said
 
 
 def too_many(column):
@@ -135,8 +136,8 @@ def main(arguments=None):
     title = f"{options.target} in {options.csv.name}"
     table = Table("own", title, note, X, y, alpha=options.alpha, cap=options.epochs)
     output = options.output or options.csv.with_suffix(".html")
+    print(note, "A minute, perhaps ...", sep="\n")
     output.write_text(page(data_of(table), title), encoding="utf-8")
-    print(note)
     print(f"{output}: open it in a browser")
 
 

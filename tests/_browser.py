@@ -182,6 +182,11 @@ class Browser:
             clickCount=1,
         )
 
+    def touch(self, kind, *place):
+        """A finger: start, move or end."""
+        points = [{"x": place[0], "y": place[1]}] if place else []
+        self.send("Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=points)
+
     def press(self, key, modifiers=0):
         """A key, down and up."""
         for kind in ("rawKeyDown", "keyUp"):

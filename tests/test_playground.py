@@ -171,6 +171,19 @@ def test_own_table(tmp_path, capsys):
     np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=1e-12)
 
 
+def test_large_own_table():
+    """Rows are drawn, columns become components as unlike in scale as they are, classes go."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(900, 40))).add_prefix("c")
+    frame["c1"] = frame["c0"] + 0.1 * frame["c1"]
+    frame["none"], frame["y"] = np.nan, rng.choice([f"k{i}" for i in range(12)], 900)
+    X, y, said = example.prepared(frame, "y")
+    assert X.shape == (666, 30)
+    assert len(np.unique(y)) == 10
+    assert [words.split()[0] for words in said] == ["the", "30", "666"]
+    assert X.std(axis=0).max() > 1.2 * X.std(axis=0).min()
+
+
 class Links(HTMLParser):
     """What a page makes a browser fetch, and the playground's data on it."""
 
@@ -317,6 +330,22 @@ def test_a_phone_in_the_dark(page):
 
 
 @needs_browser
+def test_a_finger_drags_and_does_not_scroll(page):
+    page.window(400, 700)
+    page.evaluate("document.querySelector('.pg-plane').scrollIntoView({block: 'center'})")
+    page.evaluate("new Promise((done) => requestAnimationFrame(done))")
+    scrolled, numbers = page.evaluate("scrollY"), page.evaluate(NUMBERS)
+    x, y = centre(page, ".pg-point")
+    page.touch("Start", x, y)
+    for step in range(1, 6):
+        page.touch("Move", x - 10 * step, y + 15 * step)
+    page.touch("End")
+    page.until(f"{NUMBERS}[0] < {numbers[0]} && {NUMBERS}[1] < {numbers[1]}")
+    np.testing.assert_allclose(centre(page, ".pg-point"), [x - 50, y + 75], atol=3)
+    assert page.evaluate("scrollY") == scrolled
+
+
+@needs_browser
 @needs_pages
 def test_built_pages_in_the_browser(browser):
     """Formulas are set, nothing fails, nothing is asked of another host."""
@@ -325,7 +354,9 @@ def test_built_pages_in_the_browser(browser):
     browser.window(1200, 900)
     browser.open((BUILT / "playground.html").as_uri())
     browser.until(f"{SAID} !== ''")
-    for page in sorted(BUILT.glob("*.html")):
+    pages = [page for page in BUILT.rglob("*.html") if "<math" in page.read_text(encoding="utf-8")]
+    assert len(pages) > 2
+    for page in sorted(pages):
         browser.open(page.as_uri())
         heights = browser.evaluate(
             "[...document.querySelectorAll('math')].map((e) => e.getBoundingClientRect().height)"

@@ -202,13 +202,13 @@ const playground = (() => {
     const alone = bestAlone(table, state), both = bestOf(table, state.kind);
     const auto = table.plane_search.loss.findIndex((loss) => loss <= table.losses.target);
     const knob = (name, cell, value) =>
-      cell ? `the ${name} alone brings it to ${cell.epochs} (at ${short(value)})`
-        : `the ${name} alone does not get there in ${table.cap}`;
-    return `On the map, ` +
+      `${cell ? cell.epochs : `more than ${table.cap}`} by turning the ${name} alone` +
+      (cell ? ` (to ${short(value)})` : "");
+    return `The fewest on the map: ` +
       knob("learning rate", alone.rate, alone.rate && rateOf(alone.rate)) + ", " +
       knob("momentum", alone.momentum, alone.momentum && alone.momentum.momentum) + ", " +
-      `both together to ${both.epochs} (${short(rateOf(both))} and ${short(both.momentum)}); ` +
-      `plane search, which chooses both anew every epoch, takes ${auto}.`;
+      `${both.epochs} by both (${short(rateOf(both))} and ${short(both.momentum)}). ` +
+      `Plane search, which chooses both anew every epoch, takes ${auto}.`;
   }
 
   /* What the switch did to the numbers. */
@@ -233,7 +233,7 @@ const playground = (() => {
   function rateRange(table, kind) {
     const L = table.smoothness, last = momentumOf(MEMORY);
     const lowest = (0.05 / L) * (kind === "ema" ? 1 : 1 - last);
-    const beyond = table.model.rows ? 4 : 1;
+    const beyond = table.model.rows ? 5 : 1;
     const highest = beyond * (kind === "ema" ? 1.6 : 2.5) * stableLimit(kind, kind === "ema" ? last : 0, L);
     return [Math.log10(lowest), Math.log10(highest)];
   }
@@ -319,7 +319,7 @@ const playground = (() => {
 
   function linearTicks(low, high) {
     const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power, ticks = [];
+    const step = [1, 2, 5, 10].find((m) => m * power >= 0.75 * rough) * power, ticks = [];
     for (let i = Math.ceil(low / step); i * step <= high; i++) ticks.push([i * step, short(i * step)]);
     return ticks;
   }
@@ -458,7 +458,12 @@ const playground = (() => {
       ctx.fillRect(0, 0, canvas.clientWidth, canvas.clientHeight);
       for (const cell of cells(table, kind)) {
         const left = p.x(cell.x - cell.width / 2), top = p.y(cell.y + cell.height / 2);
-        const right = cell.last && cell.epochs < 0 ? canvas.clientWidth : p.x(cell.x + cell.width / 2);
+        const right = p.x(cell.x + cell.width / 2);
+        if (cell.last) {
+          // What diverges goes on doing so; anything else was not tried.
+          ctx.fillStyle = cell.epochs < 0 ? colors.diverged : colors.paper;
+          ctx.fillRect(left, top, canvas.clientWidth, p.y(cell.y - cell.height / 2) - top + 0.6);
+        }
         ctx.fillStyle = cell.epochs < 0 ? colors.diverged
           : cell.epochs === 0 ? colors.more : shade(cell.epochs, fewest, table.cap);
         ctx.fillRect(left, top, right - left + 0.6, p.y(cell.y - cell.height / 2) - top + 0.6);
@@ -518,7 +523,7 @@ const playground = (() => {
         ` ${name}`));
     const root = [
       element("div", { class: "pg-bar" },
-        element("label", {}, "Table ", make("table", "select", {},
+        make("choice", "label", {}, "Table ", make("table", "select", {},
           ...tables.map((table) => element("option", { value: table.key }, table.title)))),
         element("fieldset", {}, element("legend", {}, "Type of momentum"), ...kinds)),
       make("note", "p", { class: "pg-note" }),
@@ -644,7 +649,9 @@ const playground = (() => {
 
     listen();
     choose(tables[0].key);
-    if (tables.length === 1) state.rate = roundedRate(Math.log10(0.5 * stableLimit("ema", 0.9, table.smoothness)));
+    parts.choice.hidden = tables.length === 1;
+    if (tables.length === 1)
+      state.rate = roundedRate(Math.log10(0.5 * stableLimit("ema", 0.9, table.smoothness)));
     recall();
 
     function listen() {
@@ -675,7 +682,11 @@ const playground = (() => {
       for (const name of ["rate", "momentum", "rateNumber", "momentumNumber"])
         parts[name].addEventListener("change", remember);
       listenToPlane();
-      window.addEventListener("hashchange", recall);
+      window.addEventListener("hashchange", () => {
+        recall();
+        // The link may be far below the pictures.
+        place.scrollIntoView({ block: "start" });
+      });
       new ResizeObserver(ask).observe(place);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ask);
       for (const each of [document.documentElement, document.body])

@@ -28,7 +28,9 @@ shown = epochs > 0
 dots = knobs.scatter(
     xs[shown], ys[shown], c=epochs[shown], s=16, marker="s", norm="log", cmap="viridis_r"
 )
-figure.colorbar(dots, ax=knobs, label="epochs to a loss of 0.001")
+bar = figure.colorbar(dots, ax=knobs, label="epochs to a loss of 0.001", format="%d")
+bar.set_ticks([30, 100, 300, 1000])
+bar.minorticks_off()
 memory = np.linspace(0, MEMORY)
 ends = [limit("ema", momentum, L) for momentum in 1 - 10**-memory]
 knobs.plot(ends, memory, "k--", label="end of the stable range")
@@ -44,7 +46,7 @@ for (rate, momentum), color in PAIRS.items():
     knobs.plot(rate, -np.log10(1 - momentum), "o", color=color, markeredgecolor="w", markersize=9)
     fit = table.estimator(learning_rate=rate, momentum=momentum, tol=None).fit(table.X, table.y)
     losses.plot(fit.loss_history_, color=color, label=f"{rate} and {momentum}")
-knobs.legend(loc="upper left", fontsize="small")
+knobs.legend(loc="lower right", fontsize="small")
 losses.axhline(target, color="k", linestyle=":", linewidth=1)
-losses.set(yscale="log", ylim=(1e-6, 100), xlim=(0, 700), xlabel="epoch", ylabel="loss")
-losses.legend(title="learning rate and momentum", fontsize="small")
+losses.set(yscale="log", ylim=(1e-6, 1e4), xlim=(0, 700), xlabel="epoch", ylabel="loss")
+losses.legend(title="learning rate and momentum", fontsize="small", loc="upper right")
