@@ -18,6 +18,8 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
     "mathml",
     "playground",
 ]
@@ -41,6 +43,24 @@ plot_formats = [("png", 144)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = False
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sk_momentum",),
+    "reference_url": {"sk_momentum": None},
+    # No times and no notebooks: a page of the gallery is the same wherever it is built.
+    "min_reported_time": 1e9,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "abort_on_example_error": True,
+}
+# The two files at the root of the repository are pages as they are.
+suppress_warnings = ["myst.xref_missing"]
 
 
 def check_api_page(app):
