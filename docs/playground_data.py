@@ -55,8 +55,7 @@ class Table:
 
     def estimator(self, **settings):
         """A plain descent over `cap` epochs."""
-        defaults = {"alpha": self.alpha, "max_iter": self.cap, "tol": 1e-3, "preconditioner": None}
-        settings = defaults | settings
+        settings = {"alpha": self.alpha, "max_iter": self.cap, "preconditioner": None} | settings
         if self.y.dtype.kind == "f":
             # The columns and the target are centred: an intercept would stay at 0.
             return MomentumLinearRegressor(fit_intercept=False, **settings)

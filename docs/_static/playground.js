@@ -216,7 +216,7 @@ const playground = (() => {
     const numbers = `The learning rate now reads ${short(after.rate)} instead of ` +
       `${short(before.rate)}`;
     if (before.kind !== "nesterov" && after.kind !== "nesterov")
-      return `${KINDS[after.kind]} takes the same steps as ${KINDS[before.kind]} when its ` +
+      return `The steps of ${KINDS[after.kind]} are those of ${KINDS[before.kind]} when its ` +
         `learning rate is ${after.kind === "ema" ? "divided" : "multiplied"} by 1 - momentum. ` +
         `${numbers}; the path has not moved.`;
     return `No pair of ${KINDS[after.kind]} takes the steps of ${KINDS[before.kind]}: the path ` +
