@@ -111,7 +111,7 @@ def test_the_map_counts_as_the_script_does():
     """A cell is the first epoch at the target; 0 never, -1 diverged."""
     data = small()
     for kind, lines in data["maps"].items():
-        line = lines[10]
+        line = lines[2]
         rates = np.geomspace(line["from"], line["to"], len(line["epochs"]))
         runs = [{"kind": kind, "rate": rate, "momentum": line["momentum"]} for rate in rates]
         found = descents(data, runs)
@@ -122,9 +122,12 @@ def test_the_map_counts_as_the_script_does():
 
 
 @pytest.fixture(autouse=True)
-def few_verdicts(monkeypatch):
-    """The page's are many fits; two momenta say as much here."""
+def few_fits(monkeypatch):
+    """The page's numbers are many fits; a few say as much here."""
     monkeypatch.setattr(playground_data, "MOMENTA", (0.0, 0.9))
+    monkeypatch.setattr(playground_data, "SHARES", (0.2, 1.2))
+    monkeypatch.setattr(playground_data, "SHARES_BEYOND", ())
+    monkeypatch.setattr(playground_data, "ROWS", 8)
 
 
 @functools.cache
