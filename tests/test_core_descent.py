@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from _core import LOSSES, make, some_theta, table
 
-from sk_momentum._core import descent as _descent
+from sk_momentum._core import claims as _claims
 from sk_momentum._core.descent import descend
 from sk_momentum._core.history import History, Mean, Plan, Status
 from sk_momentum._core.knobs import ColumnScales, Diagonal, Identity
@@ -399,7 +399,7 @@ def test_margins_at_hand_are_those_of_the_point_that_counts(average, monkeypatch
 
     monkeypatch.setattr(objective, "evaluate", evaluated)
     for name in ("remaining_gap", "has_no_optimum"):
-        monkeypatch.setattr(_descent, name, verified(name, getattr(_descent, name)))
+        monkeypatch.setattr(_claims, name, verified(name, getattr(_claims, name)))
     geometry = ColumnScales(objective)
     outcome = descend(
         objective=objective,
@@ -437,7 +437,7 @@ def test_how_much_of_what_was_gained_a_claim_may_leave(tol, share, monkeypatch):
         asked.append(allowed)
         return np.zeros(1)
 
-    monkeypatch.setattr(_descent, "remaining_gap", watched)
+    monkeypatch.setattr(_claims, "remaining_gap", watched)
     geometry = ColumnScales(objective)
     descend(
         objective=objective,

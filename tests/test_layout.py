@@ -31,6 +31,7 @@ CORE = (
     ("stopping.py", "objective.py", "carried.py", "quadratic.py"),
     ("geometry",),
     ("certificate.py",),
+    ("claims.py",),
     ("rules",),
     ("knobs.py",),
     ("descent.py",),

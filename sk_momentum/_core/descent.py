@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from .certificate import has_no_optimum, loss_of_rounding, remaining_gap
+from .claims import verify
 from .history import DescentState, History, Mean, Outcome, Status
 from .rules.in_place import InPlaceSteps
 from .rules.lazy import LazySteps
@@ -18,16 +18,8 @@ from .rules.sparse_batches import whole_rows
 from .schedules import schedule_factor
 from .stopping import PLATEAU_TIME_CONSTANTS, Stopping
 
-# A gradient norm within so many times what its rounding may be is nothing else.
-BESIDE_ROUNDING = 4.0
-EPS = np.finfo(np.float64).eps
 # How an epoch of sparse mini-batches may be taken at once.
 SPARSE_BATCHES = (LazySteps, InPlaceSteps)
-# A gradient norm within tol may leave so many times tol of what was gained, by the Newton
-# decrement: half of 1e-3 at the default tol.
-GAP_LEFT, GAP_SMALL = 5.0, 5e-4
-# Coefficients rounded to their dtype may cost so much of what was gained, or tol of it.
-SMALLEST_SHARE = 1e-4
 
 
 def descend(
@@ -262,80 +254,11 @@ class _Descent:
             counts=not self.plan.streaming and not (epoch == 0 and self.stopping.counted_start),
         )
         if self.plan.tol > 0 and self.full_batch:
-            self._verify(status, norm)
+            verify(self, status, norm)
         if self.observer and self.observer.end(epoch, facts, self.objective.released(point)):
             status[status == None] = Status.STOPPED  # noqa: E711 - elementwise on an object array
         if any(status):
             self._finish(status, epoch)
-
-    def _verify(self, status, norm):
-        """Look twice at what is within tol, and at a gradient norm that no longer falls."""
-        still = self.stopping.standstill(norm)
-        if any(still):
-            still &= status == None  # noqa: E711 - elementwise on an object array
-            rounding = self.geometry.rounding(self.point, self.F)
-            status[still & (norm <= BESIDE_ROUNDING * rounding)] = Status.STALLED
-        if not any(status):
-            return
-        claimed = status == Status.CONVERGED
-        if any(claimed):
-            self._verify_claims(status, norm, claimed)
-        ended = status == Status.STALLED
-        if any(ended):
-            W = self.objective.coefficients(self.point)
-            self.column[self.active] = self.geometry.steepest_column(self.G, W)
-            rounded = ended & (self.reason[self.active] == "rounding")
-            if rounded.any() and self.objective.in_double():
-                # The digits that float32 lacks, before the fit is given up.
-                status[rounded] = None
-                self.rule.begin_anew(self.theta)
-                self.stopping.still[:] = 0
-
-    def _verify_claims(self, status, norm, claimed):
-        """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
-        gained = self.stopping.null_loss - self.F
-        unknown = claimed & ~self.geometry.measures_gap
-        if any(unknown):
-            local = self.rule.local if self.mean is None else None
-            # Where coefficients may become 0 the decrement is rough: too rough for more than
-            # GAP_LEFT, but where an epoch more gains all that it may have missed.
-            most = max(1.0, GAP_SMALL / self.plan.tol)
-            if self.objective.penalty.has_l1:
-                most = 1.0 if self.rule.searches else GAP_LEFT
-            share = self.plan.tol * min(most, GAP_LEFT)
-            allowed = np.maximum(share * gained + EPS * np.abs(self.F), 0)
-            facts = self.objective, self.geometry, self.point, self.G, local
-            allowed[~unknown] = np.nan
-            refused = (gap := remaining_gap(*facts, allowed=allowed)) > allowed
-            if any(refused):
-                share = np.sqrt(allowed / np.where(refused, gap, 1.0))[refused]
-                self.stopping.refuse(refused, np.clip(share, 0.01, 0.5))
-                exhausted = np.broadcast_to(self.rule.exhausted, refused.shape)
-                status[refused] = None
-                status[refused & exhausted] = Status.STALLED
-        if self.objective.rounds:
-            lost = loss_of_rounding(self.objective, self.geometry, self.point, self.G)
-            coarse = lost > max(self.plan.tol, SMALLEST_SHARE) * gained + EPS * np.abs(self.F)
-            coarse &= status == Status.CONVERGED
-            if any(coarse):
-                self.reason[self.active[coarse]] = "dtype"
-                status[coarse] = Status.STALLED
-                # What is given back is what is told of.
-                self.theta[coarse] = self._rounded()[coarse]
-                self.F[coarse] = self.objective.value(self.theta)[coarse]
-                self.history.amend(self.active[coarse], loss=self.F[coarse])
-        claimed = status == Status.CONVERGED
-        if any(claimed):
-            local = self.rule.local if self.mean is None else None
-            unbounded = claimed & has_no_optimum(
-                self.objective, self.geometry, self.point, self.G, local
-            )
-            self.reason[self.active[unbounded]] = "separable"
-            status[unbounded] = Status.STALLED
-
-    def _rounded(self):
-        """The iterate as its dtype holds it."""
-        return self.objective.taken(self.objective.released(self.theta).astype(np.float64))
 
     def _remember(self, key, epoch):
         better = key < self.best_key
