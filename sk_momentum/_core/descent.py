@@ -62,28 +62,52 @@ def descend(
     -------
     list of Outcome
     """
-    # Overflow on the way to divergence is expected and is reported as divergence.
-    with np.errstate(all="ignore"):
-        return _Descent(
-            objective=objective,
-            geometry=geometry,
-            rule=rule,
-            theta=theta,
-            learning_rate=learning_rate,
-            plan=plan,
-            rng=rng,
-            state=state,
-            validation=validation,
-            started=time.perf_counter() if started is None else started,
-            observer=observer,
-        ).run()
+    descent = Descent(
+        objective=objective,
+        geometry=geometry,
+        rule=rule,
+        theta=theta,
+        learning_rate=learning_rate,
+        plan=plan,
+        rng=rng,
+        state=state,
+        validation=validation,
+        started=time.perf_counter() if started is None else started,
+        observer=observer,
+    )
+    descent.advance(plan.max_iter)
+    return descent.outcomes
 
 
-class _Descent:
-    """The iterate of one call of `descend`; all arrays are of the active candidates."""
+class Descent:
+    """The iterate of a descent; all arrays are of the active candidates.
+
+    `descend` takes it to its end.  In legs it stands still between two calls of `advance`, and
+    goes on as if it had not: nothing is made anew.
+
+    Parameters
+    ----------
+    **facts
+        As `descend` takes them; none is left out.
+
+    Attributes
+    ----------
+    epoch : int
+        The last one; -1 before the start is accounted for.
+    active : ndarray of int
+        Candidates that are neither done nor dropped.
+    outcomes : list of Outcome or None
+        Of the last leg; None where a candidate was not active in it.
+    """
 
     def __init__(self, **facts):
         self.__dict__.update(facts)
+        self.epoch = -1
+        # Overflow on the way to divergence is expected and is reported as divergence.
+        with np.errstate(all="ignore"):
+            self._set_up()
+
+    def _set_up(self):
         m = len(self.theta)
         n = self.objective.rows.n_rows
         self.full_batch = self.plan.batch_size is None or self.plan.batch_size >= n
@@ -178,27 +202,42 @@ class _Descent:
                 stopping.resume(carried, counts=same)
         return stopping
 
-    def run(self):
-        """Epoch after epoch until no candidate is left."""
+    def advance(self, until):
+        """Epoch after epoch up to this one, or until no candidate is left: a leg.
+
+        Candidates that are still active then stand as they would had it been the last epoch.
+        """
+        self.outcomes = [None] * len(self.outcomes)
+        with np.errstate(all="ignore"):
+            if self.epoch < 0:
+                self._begin()
+            while self.epoch < until and len(self.active):
+                self._advance(self.epoch + 1)
+        standing = np.full(len(self.active), Status.MAX_ITER, dtype=object)
+        self._write(standing)
+        if self.epoch == self.plan.max_iter:
+            self.active = self.active[:0]
+
+    def _begin(self):
         self.best = self.point.copy()
         self.best_key = np.full(len(self.theta), np.inf)
         self.best_iter = np.zeros(len(self.theta), dtype=int)
-        self._account(epoch=0, learning_rate=np.nan, momentum=np.nan)
-        for epoch in range(1, self.plan.max_iter + 1):
-            if len(self.active) == 0:
-                break
-            if self.observer:
-                self.observer.begin(epoch)
-            rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
-            self._epoch(rate.astype(self.theta.dtype)[:, None, None])
-            self._evaluate()
-            used = rate if self.rule.learning_rate is None else self.rule.learning_rate
-            self._account(epoch=epoch, learning_rate=used, momentum=self.rule.momentum)
-        if len(self.active):
-            self._finish(
-                np.full(len(self.active), Status.MAX_ITER, dtype=object), self.plan.max_iter
-            )
-        return self.outcomes
+        self.epoch = 0
+        self._account(learning_rate=np.nan, momentum=np.nan)
+
+    def _advance(self, epoch):
+        if self.observer:
+            self.observer.begin(epoch)
+        rate = self.learning_rate * self.stopping.factor * self._factor(epoch - 1)
+        self._epoch(rate.astype(self.theta.dtype)[:, None, None])
+        self._evaluate()
+        used = rate if self.rule.learning_rate is None else self.rule.learning_rate
+        self.epoch = epoch
+        self._account(learning_rate=used, momentum=self.rule.momentum)
+
+    def drop(self, candidates):
+        """Go on without some of the candidates."""
+        self._keep(~np.isin(self.active, candidates))
 
     def _factor(self, epoch_of_call):
         return schedule_factor(
@@ -233,9 +272,9 @@ class _Descent:
         rng = self.rng if self.plan.shuffle else None
         return self.objective.batches(rng, self.plan.batch_size, view)
 
-    def _account(self, *, epoch, learning_rate, momentum):
+    def _account(self, *, learning_rate, momentum):
         """Record the epoch, remember the best, let go of the candidates that are done."""
-        point = self.point
+        point, epoch = self.point, self.epoch
         norm = self.geometry.norm(self.G, self.objective.coefficients(point))
         facts = {"loss": self.F}
         validation_loss = None
@@ -244,7 +283,7 @@ class _Descent:
         facts |= {"gradient_norm": norm, "learning_rate": learning_rate, "momentum": momentum}
         facts["seconds"] = time.perf_counter() - self.started
         self.history.record(self.active, **facts)
-        self._remember(validation_loss if self.plan.early_stopping else self.F, epoch)
+        self._remember(validation_loss if self.plan.early_stopping else self.F)
         status = self.stopping.check(
             self.F,
             norm,
@@ -258,21 +297,23 @@ class _Descent:
         if self.observer and self.observer.end(epoch, facts, self.objective.released(point)):
             status[status == None] = Status.STOPPED  # noqa: E711 - elementwise on an object array
         if any(status):
-            self._finish(status, epoch)
+            self._write(status)
+            self._keep(~status.astype(bool))
 
-    def _remember(self, key, epoch):
+    def _remember(self, key):
         better = key < self.best_key
         if all(better):
             np.copyto(self.best, self.point)
             self.best_key = key.copy()
-            self.best_iter[:] = epoch
+            self.best_iter[:] = self.epoch
         elif any(better):
             self.best[better] = self.point[better]
             self.best_key[better] = key[better]
-            self.best_iter[better] = epoch
+            self.best_iter[better] = self.epoch
 
-    def _finish(self, status, epoch):
-        """Write the outcomes of the candidates with a status and keep the others."""
+    def _write(self, status):
+        """The outcomes of the candidates with a status."""
+        epoch = self.epoch
         for i in np.flatnonzero(status.astype(bool)):
             candidate, ended = self.active[i], Status(status[i])
             gives_back_best = self.plan.early_stopping or ended.gives_back_best
@@ -286,17 +327,16 @@ class _Descent:
                 history=self.history.of(candidate),
                 reason=self.reason[candidate] if ended is Status.STALLED else None,
                 column=int(self.column[candidate]) if ended is Status.STALLED else None,
-                state=self._state_of(i, epoch, ended, theta, at_last=best_iter == epoch),
+                state=self._state_of(i, ended, theta, at_last=best_iter == epoch),
                 null_norm=float(self.stopping.null_norm[i]),
             )
-        self._keep(~status.astype(bool))
 
-    def _state_of(self, i, epoch, status, point, *, at_last):
+    def _state_of(self, i, status, point, *, at_last):
         """What carries the candidate on."""
         averages = self.mean is not None and at_last
         return DescentState(
             origin=self.objective.origin,
-            epochs=self.epochs_before + epoch,
+            epochs=self.epochs_before + self.epoch,
             status=status,
             loss=float(self.F[i]),
             stopping={k: v[i].copy() for k, v in self.stopping.state.items()},

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._core.descent import descend
+from .._core.descent import Descent
 from .._core.threads import one_blas_thread
 from .checked_rows import hold_out
 from .parameters import check_together
 from .problem import Problem, objective_of, plan_of, problem_of, settings_of, start_from, start_of
 from .record import kept_of
-from .state import FitState, known_state, last_fit, meaning_of
+from .state import Draws, FitState, Meaning, known_state, last_fit, meaning_of
 from .validation import split_rows, validate_rows
 
 
@@ -33,6 +33,46 @@ class Training(NamedTuple):
     outcomes: list
     problem: Problem
     resumed: bool
+
+
+class Table(NamedTuple):
+    """Checked rows, and what there is to say of them.
+
+    Attributes
+    ----------
+    rows : Rows
+        To be trained on.
+    held_out : Rows or None
+        For validation.
+    own : bool
+        Whether these were held out of the rows given.
+    draws : Draws
+    loss : loss of `losses`
+    """
+
+    rows: object
+    held_out: object
+    own: bool
+    draws: Draws
+    loss: object
+
+
+class UnderWay(NamedTuple):
+    """A descent of one or several estimators, and what it was made of.
+
+    Attributes
+    ----------
+    descent : Descent
+    problem : Problem
+    meaning : Meaning
+    momentum : ndarray of shape (m,)
+        That of all candidates; those that are done leave the rule.
+    """
+
+    descent: Descent
+    problem: Problem
+    meaning: Meaning
+    momentum: np.ndarray
 
 
 def prepare(estimators, X, y, sample_weight=None):
@@ -113,78 +153,99 @@ def fit_together(
     settings = candidates[0]
     last = last_fit(first) if first.warm_start else None
     state = None if last is None else last.state
-    new = last is None
     check_together(settings, minibatch=None if settings.batch_size else False)
-    rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
-    rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
-    loss, outcomes = first._loss(rows.n_outputs), []
-    most = len(estimators) if at_once is None else at_once(settings, rows, loss)
+    given = X, y, sample_weight, X_val, y_val, sample_weight_val
+    table = table_of(first, *given, new=last is None, state=state)
+    rows, outcomes = table.rows, []
+    most = len(estimators) if at_once is None else at_once(settings, rows, table.loss)
     parts = -(-len(estimators) // most)
     ends = [len(estimators) * part // parts for part in range(parts + 1)]
-    # Products of a small table gain little from BLAS's threads, and lose much when these wait for
-    # a busy core.  Beside two busy processes, with them and without: 569 x 30 0.26 s and 0.07 s,
-    # 5,000 x 20 0.85 and 0.07, in 6 classes 4.4 and 0.25; 1,797 x 64 in 10 classes 18 and 2.9.
-    with one_blas_thread() if rows.fit_into_one_chunk else nullcontext():
+    with calm(rows.fit_into_one_chunk):
         for part in map(slice, ends[:-1], ends[1:]):
-            problem = problem_of(candidates[part], rows, loss, moments)
-            meaning = meaning_of(settings, problem.rule, problem.geometry)
-            # Candidates that are done leave the rule.
-            momentum, origin = problem.rule.momentum, problem.objective.origin
-            found = run(
-                problem,
-                plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
-                last=last,
-                state=None if state is None else state.descent_for(meaning),
-                rng=draws.rng,
-                validation=held_out and objective_of(settings, held_out, loss, origin=origin),
-                started=started,
-                observer=observer,
-            )
-            for each, outcome, beta, eta in zip(
-                estimators[part], found, momentum, problem.learning_rate
-            ):
-                kept = kept_of(
-                    outcome,
-                    problem.objective,
-                    problem.batch_size,
-                    alpha=each.alpha,
-                    held_out=held_out is not None and X_val is None,
+            problem = problem_of(candidates[part], rows, table.loss, moments)
+            with calm(problem.objective.rows.has_threads):
+                under_way = begin(
+                    problem,
+                    table,
+                    settings,
+                    plan=plan_of(settings, rows.n_rows, gradient_norms=gradient_norms),
+                    last=last,
+                    started=started,
+                    observer=observer,
                 )
-                left = FitState(outcome.state, kept, meaning, draws, rows.n_rows, rows.weight)
-                each._take_found(first)
-                each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
-            outcomes += found
+                under_way.descent.advance(settings.max_iter)
+            check_start(under_way)
+            hand_out(under_way, estimators[part], table, first)
+            outcomes += under_way.descent.outcomes
     return Training(outcomes, problem, last is not None)
 
 
-def run(problem, *, plan, last, state, rng, validation, started, observer):
-    """Outcomes of a descent from where the `LastFit` ended, or from the start of one.
+def table_of(first, X, y, sample_weight, X_val, y_val, sample_weight_val, *, new, state):
+    """The `Table` of what a fit is given; the first estimator keeps what validation finds out."""
+    rows = validate_rows(first, X, y, sample_weight, reset=new, new_targets=new)
+    rows, held_out, draws = split_rows(first, rows, X_val, y_val, sample_weight_val, state)
+    own = held_out is not None and X_val is None
+    return Table(rows, held_out, own, draws, first._loss(rows.n_outputs))
 
-    Raises
-    ------
-    ValueError
-        If the loss is not finite where the descent starts.
+
+def calm(alone):
+    """One BLAS thread where several do harm: a table of few rows, or sweeps with threads.
+
+    Products of a small table gain little from BLAS's threads, and lose much when these wait for
+    a busy core.  Beside two busy processes, with them and without: 569 x 30 0.26 s and 0.07 s,
+    5,000 x 20 0.85 and 0.07, in 6 classes 4.4 and 0.25; 1,797 x 64 in 10 classes 18 and 2.9.
+
+    Nor are products of d x d matrices with gradients worth them, between sweeps that have
+    threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy processes, 4.6 s
+    with them, 2.5 s without.
     """
-    # Nor are products of d x d matrices with gradients worth them, between sweeps that have
-    # threads of their own: 10,000 x 384 in 100 classes, 20 epochs beside two busy processes, 4.6 s
-    # with them, 2.5 s without.
-    with one_blas_thread() if problem.objective.rows.has_threads else nullcontext():
-        outcomes = descend(
-            objective=problem.objective,
-            geometry=problem.geometry,
-            rule=problem.rule,
-            theta=start_of(problem) if last is None else start_from(problem, last),
-            learning_rate=problem.learning_rate,
-            plan=plan,
-            rng=rng,
-            state=state,
-            validation=validation,
-            started=started,
-            observer=observer,
-        )
-    if not np.isfinite(outcomes[0].history["loss"][0]):
+    return one_blas_thread() if alone else nullcontext()
+
+
+def begin(problem, table, settings, *, plan, started, last=None, observer=None):
+    """The descent `UnderWay`, at the start of one or from where the `LastFit` ended."""
+    meaning = meaning_of(settings, problem.rule, problem.geometry)
+    state, held_out = None if last is None else last.state, table.held_out
+    origin = problem.objective.origin
+    descent = Descent(
+        objective=problem.objective,
+        geometry=problem.geometry,
+        rule=problem.rule,
+        theta=start_of(problem) if last is None else start_from(problem, last),
+        learning_rate=problem.learning_rate,
+        plan=plan,
+        rng=table.draws.rng,
+        state=None if state is None else state.descent_for(meaning),
+        validation=held_out and objective_of(settings, held_out, table.loss, origin=origin),
+        started=started,
+        observer=observer,
+    )
+    return UnderWay(descent, problem, meaning, problem.rule.momentum)
+
+
+def check_start(under_way):
+    """Raise an error if the loss is not finite where the descent starts."""
+    first = next(each for each in under_way.descent.outcomes if each is not None)
+    if not np.isfinite(first.history["loss"][0]):
         raise ValueError(
             "The loss is not finite where the descent starts: y (or X) has values too large "
-            f"to square in {problem.objective.rows.dtype.name}; scale them."
+            f"to square in {under_way.problem.objective.rows.dtype.name}; scale them."
         )
-    return outcomes
+
+
+def hand_out(under_way, estimators, table, first):
+    """Set what is fitted of the estimators whose candidates have an outcome."""
+    problem, rows = under_way.problem, table.rows
+    for each, outcome, beta, eta in zip(
+        estimators, under_way.descent.outcomes, under_way.momentum, problem.learning_rate
+    ):
+        if outcome is None:
+            continue
+        kept = kept_of(
+            outcome, problem.objective, problem.batch_size, alpha=each.alpha, held_out=table.own
+        )
+        left = FitState(
+            outcome.state, kept, under_way.meaning, table.draws, rows.n_rows, rows.weight
+        )
+        each._take_found(first)
+        each._set_fitted(outcome, problem.geometry.name, eta, beta, left)
