@@ -144,18 +144,21 @@ class FitTasks:
 class SearchTasks:
     """The tasks of a search: fit > search > one a split (and group) > one an epoch; the refit.
 
+    In a race every leg of it is a search.
+
     Parameters
     ----------
     search : BaseMomentumSearch
     X, y, sample_weight
         As handed to `fit`.
-    refits : bool
+    refits, races : bool
     """
 
-    def __init__(self, search, X, y, sample_weight, *, refits):
+    def __init__(self, search, X, y, sample_weight, *, refits, races):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.facts = {"estimator": search, "X": X, "y": y, "metadata": metadata}
-        self.root = search._init_callback_context(max_subtasks=1 + refits)
+        number = None if races else 1 + refits
+        self.root = search._init_callback_context(max_subtasks=number)
         self.root.call_on_fit_task_begin(**self.facts)
 
     def splits(self, number):

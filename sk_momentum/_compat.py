@@ -41,6 +41,7 @@ __all__ = [
     "check_method_params",
     "check_n_features",
     "check_refit_metric",
+    "constraints_of",
     "failed_scores",
     "fit_context",
     "format_results",
@@ -110,6 +111,11 @@ def scorers_by_name(scorers):
 def route_fit_params(search, params):
     """What of the arguments of a search's `fit` goes to estimator, splitter and scorers."""
     return search._get_routed_params_for_fit(params)
+
+
+def constraints_of(cls, **more):
+    """What a class's constructor checks its arguments against, and more of that."""
+    return {**cls._parameter_constraints, **more}
 
 
 def check_refit_metric(search, scores):

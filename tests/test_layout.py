@@ -26,7 +26,7 @@ ROOMS = (
 # Likewise within the core.
 CORE = (
     ("log_sums.py",),
-    ("losses.py", "penalties.py", "schedules.py", "threads.py", "history.py"),
+    ("losses.py", "penalties.py", "schedules.py", "threads.py", "history.py", "packing.py"),
     ("rows",),
     ("stopping.py", "objective.py", "carried.py", "quadratic.py"),
     ("geometry",),

@@ -244,7 +244,7 @@ class SearchHeatmapDisplay:
             with "auto" for one of them are left out.
         values : {"score", "loss"}, default="score"
             The mean test score over the splits, or the mean last training loss, which a
-            candidate that diverged in any split has not.
+            candidate that diverged in any split has not.  Of a race, where a candidate left it.
         metric : str, default=None
             The score, where there are several; None is the one that `refit` names.
         ax : matplotlib Axes, default=None
@@ -276,9 +276,11 @@ class SearchHeatmapDisplay:
             name = metric_of(search, metric)
             found = search.cv_results_[f"mean_test_{name}"]
             value_name = "mean test score" if name == "score" else f"mean test {name}"
+            # Ranks, since in a race a score is not all that counts.
+            order = sorted(pairs, key=search.cv_results_[f"rank_test_{name}"].__getitem__)
         else:
             found, value_name = last_losses(search), "mean training loss at the end"
-        order = sorted(pairs, key=lambda i: goodness(found[i], scored), reverse=True)
+            order = sorted(pairs, key=lambda i: badness(found[i]))
         learning_rate, momentum = (np.unique(knob) for knob in zip(*pairs.values()))
         shape = len(momentum), len(learning_rate)
         cells, diverged = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
@@ -334,11 +336,9 @@ def numeric_pairs(params, prefix):
     return pairs
 
 
-def goodness(value, greater_is_better):
-    """A key by which the best comes last, and NaN first."""
-    if np.isnan(value):
-        return -np.inf
-    return value if greater_is_better else -value
+def badness(loss):
+    """A key by which the lowest loss comes first, and NaN last."""
+    return np.inf if np.isnan(loss) else loss
 
 
 def last_losses(search):

@@ -34,9 +34,10 @@ from .._estimators.package import PackageMixin
 from .._estimators.training import prepare
 from .._estimators.validation import all_or_nothing, check_search
 from .folds import FACTS
-from .groups import is_auto, searched_step
+from .groups import group_candidates, is_auto, searched_step
 from .jobs import Job, train
 from .pipelines import Handed, fit_and_note, only_transforms
+from .race import UNSOUND, metric_of_race, race_of
 
 
 class BaseMomentumSearch(PackageMixin, BaseSearchCV):
@@ -77,6 +78,7 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         """
         final, _ = searched_step(self.estimator, user=type(self).__name__)
         scorers, refit_metric = scorers_of(self)
+        metric_of_race(self, [scorers_by_name(scorers)])
         checks = final if only_transforms(self.estimator) else None
         X, y = check_search(checks, X, y, params.get("sample_weight"))
         params = check_method_params(X, params=params)
@@ -84,7 +86,9 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         tasks = None
         if watched(self):
             weights = params.get("sample_weight")
-            tasks = SearchTasks(self, X, y, weights, refits=self.refit is not False)
+            tasks = SearchTasks(
+                self, X, y, weights, refits=self.refit is not False, races=self.racing is not None
+            )
         # Before the splits, as there: both may draw from one random state.
         candidates = self._candidates()
         splits = self._split(X, y, routed.splitter.split)
@@ -97,9 +101,15 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
         )
-        fits = train(self, job, tasks)
+        settings = group_candidates(
+            self.estimator, job.candidates, self.error_score, user=type(self).__name__
+        )
+        race = race_of(self, job, settings)
+        fits = train(self, job, race, settings, tasks)
         facts = [{key: fit.pop(key) for key in FACTS} for fit in fits]
         results = self._results(job, fits, facts)
+        if self.racing is not None:
+            self._add_race(results, race, facts)
         self._choose(job, fits, results, refit_metric)
         handed, warned = Handed(X, y, job.fit_params), []
         if self.refit:
@@ -132,6 +142,14 @@ class BaseMomentumSearch(PackageMixin, BaseSearchCV):
         results = format_results(self, job.candidates, n_splits, fits)
         self._set_histories(results, facts, n_splits)
         return results
+
+    def _add_race(self, results, race, facts):
+        """How far each candidate came, and ranks that heed it."""
+        statuses = np.array([fit["status"] for fit in facts]).reshape(race.shape)
+        sound = ~np.isin(statuses, UNSOUND).any(axis=1)
+        results["rung"] = race.rung
+        for name in [each for each in results if each.startswith("rank_test_")]:
+            results[name] = race.ranks(results[name], sound)
 
     def _choose(self, job, fits, results, refit_metric):
         """Which candidate is the best one, where one score says so."""

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from traceback import format_exc
 
@@ -20,25 +21,15 @@ from .._compat import (
     score,
 )
 from .._core.history import Status
-from .._core.quadratic import QuadraticObjective
 from .._core.rows.make import make_design
-from .._core.rows.moments import MergedMoments
 from .._core.rows.threaded import moments_of_rows
-from .._estimators.problem import batch_of
-from .._estimators.training import fit_together
 from .._estimators.validation import SeenTable
 from .groups import searched_step
+from .heats import Heat, fit_group
 from .pipelines import OwnFitError, only_transforms, rows_of_last_step
 
-# Plane search keeps some eight vectors of n rows a candidate and output; together they may take
-# this share of the training rows' own memory, or so many bytes. Products with X cost less for many
-# candidates at once: 20 alphas x 5 folds of 60,000 flights, 5, 10 and 20 at a time, take 9.8, 8.2
-# and 7.0 s of one core.
-SEARCH_MEMORY = 0.46
-SEARCH_BYTES = 2**24
-SEARCH_VECTORS = 8
 # What a fit tells beside its scores: popped before scikit-learn formats the results.
-FACTS = ("status", "n_iter", "loss", "validation_loss", "counts")
+FACTS = ("status", "n_iter", "loss", "validation_loss", "counts", "under_way")
 
 
 def moments_of_folds(estimator, X, splits, fit_params):
@@ -80,6 +71,22 @@ def moments_of_folds(estimator, X, splits, fit_params):
     return fold_moments if finite else None
 
 
+@dataclass(frozen=True)
+class Resting:
+    """The groups of one split, between two legs of their descents.
+
+    Attributes
+    ----------
+    heats : list of list of Heat
+        Group by group.
+    handed : Handed or None
+        The training rows that a Pipeline has made; those of an estimator alone are cut again.
+    """
+
+    heats: list
+    handed: object
+
+
 def train_and_score(
     X,
     y,
@@ -95,13 +102,27 @@ def train_and_score(
     predicts,
     fold_moments,
     watch,
+    divisor,
+    resting,
+    racing,
 ):
-    """All candidates of one setting of the earlier steps on one split.
+    """All candidates of one setting of the earlier steps on one split, in one leg.
+
+    Parameters
+    ----------
+    divisor : float
+        The leg ends at epoch max_iter / divisor.
+    resting : Resting or None
+        What the leg before has left.
+    racing : set of int
+        The candidates that are not out.
 
     Returns
     -------
-    list of list of dict
-        One a candidate, group by group.
+    results : list of list of dict
+        One a candidate, group by group; None for those that had no part in the leg.
+    resting : Resting or None
+        None where all descents have ended.
     """
     tasks = watch and SplitTasks(*watch)
     started = time.perf_counter()
@@ -109,7 +130,7 @@ def train_and_score(
     rows = Split(models[0], X, y, train, test, fit_params, score_params)
     error = None
     try:
-        rows.hand_over(predicts=predicts)
+        rows.hand_over(predicts=predicts, handed=resting and resting.handed)
     except OwnFitError:
         raise
     except Exception:
@@ -118,23 +139,30 @@ def train_and_score(
         error = format_exc()
     if not train_scores:
         rows.train = None
+    handed = rows.handed and rows.handed.pipeline and replace(rows.handed)
     shared = (time.perf_counter() - started) / sum(len(group.candidates) for group in groups)
-    results = []
-    for group, model in zip(groups, models):
+    results, heats = [], []
+    todo = first_heats(groups, error) if resting is None else resting.heats
+    for group, model, own, last in zip(groups, models, todo, nothing_after(todo)):
         started = time.perf_counter()
         estimators = group.estimators(model)
-        outcomes, errors = fit_group(
+        outcomes, errors, left = fit_group(
             estimators,
             rows,
-            errors=[error or own for own in group.errors],
+            own,
+            racing=[i in racing for i in group.candidates],
+            divisor=divisor,
             error_score=error_score,
             fold_moments=fold_moments,
             observer=tasks,
         )
+        if resting is None:
+            errors = [error or invalid or found for invalid, found in zip(group.errors, errors)]
         fit_time = shared + (time.perf_counter() - started) / len(estimators)
-        if group is groups[-1] and rows.handed is not None:
+        if last and rows.handed is not None:
             # Test rows need not lie beside training rows.
             rows.handed.X = rows.handed.y = None
+        heats.append(left)
         results.append(
             score_group(
                 estimators,
@@ -149,7 +177,20 @@ def train_and_score(
         )
     if tasks is not None:
         tasks.close()
-    return results
+    return results, Resting(heats, handed) if any(heats) else None
+
+
+def first_heats(groups, error):
+    """One heat a group, of all that can be fitted."""
+    if error is not None:
+        return [[] for _ in groups]
+    chosen = [[i for i, found in enumerate(group.errors) if found is None] for group in groups]
+    return [[Heat(own)] if own else [] for own in chosen]
+
+
+def nothing_after(todo):
+    """Whether a list is followed by empty ones only."""
+    return [not any(todo[i + 1 :]) for i in range(len(todo))]
 
 
 class Split:
@@ -181,14 +222,16 @@ class Split:
         self.handed = None
         self.whole = self.predicts = False
 
-    def hand_over(self, *, predicts):
-        """Fit the earlier steps of a Pipeline.
+    def hand_over(self, *, predicts, handed=None):
+        """Fit the earlier steps of a Pipeline, unless what they have ``handed`` over is known.
 
         Scorers see the whole Pipeline and the rows as they came.  Where that is all the same,
         since they do no more than predict (``predicts``) and the Pipeline no more than
         transform, the test rows are transformed once for all candidates.
         """
-        self.handed = rows_of_last_step(self.model, *self.train, self.fit_params)
+        if handed is None:
+            handed = rows_of_last_step(self.model, *self.train, self.fit_params)
+        self.handed = handed
         self.predicts = predicts
         routed = routing_enabled() and bool(self.score_params_test)
         same = predicts and only_transforms(self.model) and not routed
@@ -239,53 +282,15 @@ class Split:
             return score(final, X, y, scorer, params, error_score)
 
 
-def fit_group(estimators, rows, *, errors, error_score, fold_moments, observer):
-    """Fit the candidates of a group together.
-
-    Returns
-    -------
-    outcomes : list of Outcome or None
-    errors : list of str or None
-        The traceback where there is no outcome.
-    """
-    outcomes, errors = [None] * len(estimators), list(errors)
-    # Rows held out for validation are in the folds.
-    moments = KnownMoments(None if estimators[0].early_stopping else fold_moments)
-    sound = [i for i, found in enumerate(errors) if found is None]
-    todo = [sound] if sound else []
-    while todo:
-        chosen = todo.pop()
-        try:
-            training = fit_together(
-                [estimators[i] for i in chosen],
-                rows.handed.X,
-                rows.handed.y,
-                **rows.handed.params,
-                moments=moments,
-                observer=observer,
-                gradient_norms=False,
-                at_once=at_once,
-            )
-        except Exception:
-            if error_score == "raise":
-                raise
-            if len(chosen) > 1:
-                # Each by itself: what one of them cannot stand the others can.
-                todo += [[i] for i in chosen]
-                continue
-            errors[chosen[0]] = format_exc()
-            continue
-        for i, outcome in zip(chosen, training.outcomes):
-            outcomes[i] = outcome
-    return outcomes, errors
-
-
 def score_group(
     estimators, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time
 ):
-    """Score the candidates of a group: one dict a candidate."""
+    """Score the candidates of a group: one dict a candidate; None where nothing is new."""
     fits = []
     for i, final in enumerate(estimators):
+        if outcomes[i] is None and errors[i] is None:
+            fits.append(None)
+            continue
         fit = {"fit_error": errors[i], "fit_time": fit_time, "n_test_samples": rows.n_test}
         started = time.perf_counter()
         if errors[i] is None:
@@ -300,6 +305,7 @@ def score_group(
                 "loss": outcome.history["loss"],
                 "validation_loss": outcome.history.get("validation_loss", np.array([])),
                 "counts": outcome.status is Status.DIVERGED or bool(final.tol),
+                "under_way": is_under_way(outcome, final),
             }
         else:
             fit["test_scores"] = failed_scores(scorer, error_score)
@@ -308,48 +314,11 @@ def score_group(
                 fit["train_scores"] = failed_scores(scorer, error_score)
             nothing = np.array([])
             fit |= {"status": "failed", "n_iter": np.nan, "loss": nothing}
-            fit |= {"validation_loss": nothing, "counts": False}
+            fit |= {"validation_loss": nothing, "counts": False, "under_way": False}
         fits.append(fit)
     return fits
 
 
-def at_once(settings, rows, loss):
-    """How many candidates of these settings may descend at once: memory is limited, paths stay.
-
-    Numbers and mini-batches keep nothing of n rows; nor do squared errors from moments.
-    """
-    everything = np.iinfo(np.int64).max
-    if not settings.both_auto or batch_of(settings, rows.n_rows) is not None:
-        return everything
-    if settings.alpha * settings.l1_ratio > 0 and not rows.gram_pays:
-        # A working set would be that of all candidates together.
-        return 1
-    if loss.is_quadratic:
-        return everything
-    a_vector = rows.n_rows * np.dtype(np.float64).itemsize
-    allowed = max(SEARCH_MEMORY * rows.n_features * a_vector, SEARCH_BYTES)
-    return max(1, int(allowed / (SEARCH_VECTORS * rows.n_outputs * a_vector)))
-
-
-class KnownMoments:
-    """Moments for objectives of one group and split: those of the folds, made once.
-
-    Parameters
-    ----------
-    fold_moments : list or None
-        As in `MergedMoments`; None where the rows have to be read.
-    """
-
-    def __init__(self, fold_moments):
-        self.fold_moments = fold_moments
-        self.made = None
-
-    def __call__(self, objective):
-        """The moments of the first objective asked for serve all others, of the same rows."""
-        if self.made is None:
-            self.made = objective.moments
-            if self.fold_moments is not None and isinstance(objective, QuadraticObjective):
-                self.made = MergedMoments(
-                    objective.rows, centered=objective.fit_intercept, chunks=self.fold_moments
-                )
-        return self.made
+def is_under_way(outcome, final):
+    """Whether a descent stands still between two legs."""
+    return outcome.status is Status.MAX_ITER and outcome.n_iter < final.max_iter

@@ -1,8 +1,11 @@
 """Grid search in which all candidates that differ in the two knobs or alpha descend together."""
 
+import numpy as np
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
+from .._compat import constraints_of
 from .base import BaseMomentumSearch
+from .race import RACING
 
 
 class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
@@ -40,12 +43,23 @@ class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
         The score of a candidate that cannot be fitted.
     return_train_score : bool, default=False
         Whether the training rows are scored too.
+    racing : float > 1, default=None
+        Let candidates race: with 3, all train up to a ninth of their `max_iter`, the best third
+        of them up to a third, the better half of these to the end.  The others leave the batch
+        with the coefficients and scores of that epoch.  What counts is the mean test score over
+        the splits, of several scores that which `refit` names; who scores like the last
+        one that stays, stays as well.  A diverged candidate takes no place and does not win.
+        Nobody is refitted: those that stay go on from where they are, and end as without a race.
+        With fewer candidates than `racing`, or where both knobs are "auto" in full batches, there
+        is nothing to gain and no race.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
         As GridSearchCV's, with ``split0_status``, ... (`status_` of every fit, "failed" where
-        there was none) and ``mean_n_iter`` (mean epochs over the splits).
+        there was none, "raced_out" where it left a race) and ``mean_n_iter`` (mean epochs over
+        the splits).  With `racing` also ``rung``, the cuts that a candidate has survived; ranks
+        then put nobody above a candidate that came further, and the diverged below all others.
     loss_histories_ : list of list of ndarray
         ``loss_histories_[split][candidate]`` is the fit's `loss_history_`, in the order of
         ``cv_results_["params"]``.
@@ -87,7 +101,46 @@ class MomentumGridSearchCV(BaseMomentumSearch, GridSearchCV):
     0.3
     >>> search.cv_results_["split0_status"][0], len(search.loss_histories_[0][0])
     ('max_iter', 21)
+
+    In a race most candidates leave soon:
+
+    >>> race = MomentumGridSearchCV(model, grid, racing=2).fit(X, y)
+    >>> race.cv_results_["mean_n_iter"].tolist()
+    [5.0, 5.0, 5.0, 20.0, 20.0, 10.0]
+    >>> race.best_params_ == search.best_params_
+    True
     """
+
+    _parameter_constraints: dict = constraints_of(GridSearchCV, racing=RACING)
+
+    def __init__(
+        self,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        error_score=np.nan,
+        return_train_score=False,
+        racing=None,
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.racing = racing
 
     @property
     def _grid(self):

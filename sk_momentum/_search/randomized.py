@@ -1,8 +1,11 @@
 """Randomised search whose candidates that differ in the two knobs or alpha descend together."""
 
+import numpy as np
 from sklearn.model_selection import ParameterSampler, RandomizedSearchCV
 
+from .._compat import constraints_of
 from .base import BaseMomentumSearch
+from .race import RACING
 
 
 class MomentumRandomizedSearchCV(BaseMomentumSearch, RandomizedSearchCV):
@@ -39,12 +42,21 @@ class MomentumRandomizedSearchCV(BaseMomentumSearch, RandomizedSearchCV):
         The score of a candidate that cannot be fitted.
     return_train_score : bool, default=False
         Whether the training rows are scored too.
+    racing : float > 1, default=None
+        Let candidates race: with 3, all train up to a ninth of their `max_iter`, the best third
+        of them up to a third, the better half of these to the end.  The others leave the batch
+        with the coefficients and scores of that epoch.  What counts is the mean test score over
+        the splits, of several scores that which `refit` names; who scores like the last
+        one that stays, stays as well.  A diverged candidate takes no place and does not win.
+        Nobody is refitted: those that stay go on from where they are, and end as without a race.
+        With fewer candidates than `racing`, or where both knobs are "auto" in full batches, there
+        is nothing to gain and no race.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        As RandomizedSearchCV's, with ``split0_status``, ... (`status_` of every fit, "failed"
-        where there was none) and ``mean_n_iter`` (mean epochs over the splits).
+        As RandomizedSearchCV's, with ``split0_status``, ..., ``mean_n_iter`` and, with `racing`,
+        ``rung`` as in :class:`MomentumGridSearchCV`.
     loss_histories_ : list of list of ndarray
         ``loss_histories_[split][candidate]`` is the fit's `loss_history_`, in the order of
         ``cv_results_["params"]``.
@@ -84,6 +96,41 @@ class MomentumRandomizedSearchCV(BaseMomentumSearch, RandomizedSearchCV):
     >>> len(search.loss_histories_[0]), sorted(search.best_params_)
     (8, ['learning_rate', 'momentum'])
     """
+
+    _parameter_constraints: dict = constraints_of(RandomizedSearchCV, racing=RACING)
+
+    def __init__(
+        self,
+        estimator,
+        param_distributions,
+        *,
+        n_iter=10,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        random_state=None,
+        error_score=np.nan,
+        return_train_score=False,
+        racing=None,
+    ):
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.racing = racing
 
     def _candidates(self):
         return list(

@@ -1,0 +1,467 @@
+"""Searches that race: who is left is what it is without a race, and never a diverged one."""
+
+import pickle
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _data import estimator_class, problem
+from _plans import PLANS
+from _same_search import CLASSIFIER, run, two_errors
+from scipy import sparse
+from scipy.stats import loguniform, uniform
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.metrics import make_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_momentum import (
+    LossHistoryDisplay,
+    MomentumGridSearchCV,
+    MomentumLinearRegressor,
+    MomentumLogisticClassifier,
+    MomentumRandomizedSearchCV,
+    SearchHeatmapDisplay,
+    diagnose,
+)
+from sk_momentum._estimators.legs import fit_leg
+from sk_momentum._estimators.training import fit_together
+from sk_momentum._search.race import RACED_OUT, Race
+
+# So slow that more epochs score better: what is best soon is best in the end.
+KNOBS = {"learning_rate": np.geomspace(1e-3, 0.1, 4), "momentum": [0.0, 0.5, 0.9]}
+# Products for fewer candidates may be rounded otherwise.
+ROUNDING = 1e-12
+
+
+def batches(**settings):
+    """Mini-batches and all epochs, 27 of them."""
+    fixed = {"batch_size": 64, "max_iter": 27, "tol": None, "random_state": 0}
+    return MomentumLogisticClassifier(**fixed | settings)
+
+
+def log_likelihood(y, P, sample_weight=None):
+    return np.average(np.log(np.where(y == 1, P, 1 - P)), weights=sample_weight)
+
+
+# As "neg_log_loss", which takes longer than these fits do.
+LIKELIHOOD = make_scorer(log_likelihood, response_method="predict_proba")
+
+
+def raced(estimator=None, grid=KNOBS, table="binary", cls=MomentumGridSearchCV, **settings):
+    """A search with racing=3 and the same without."""
+    settings = {"cv": 3, "scoring": LIKELIHOOD, **settings}
+    estimator = batches() if estimator is None else estimator
+    return [
+        run(cls, clone(estimator), grid, *problem(table), racing=factor, **settings)
+        for factor in (settings.pop("racing", 3), None)
+    ]
+
+
+@lru_cache
+def usual():
+    """A search with racing=3 and the same without, for several laws."""
+    return raced()
+
+
+def assert_prefix(history, whole):
+    """The same epochs, but not all of them."""
+    np.testing.assert_allclose(history, whole[: len(history)], rtol=ROUNDING)
+
+
+def assert_a_race(race, full, name="score"):
+    """Who came to the end is as without a race; who left did so on the way; ranks heed it."""
+    found, expected = race.cv_results_, full.cv_results_
+    end = found["rung"] == found["rung"].max()
+    for split in range(race.n_splits_):
+        statuses = found[f"split{split}_status"]
+        assert RACED_OUT not in statuses[end]
+        np.testing.assert_array_equal(statuses[end], expected[f"split{split}_status"][end])
+        for history, whole in zip(race.loss_histories_[split], full.loss_histories_[split]):
+            assert_prefix(history, whole)
+    for key in (f"mean_test_{name}", f"std_test_{name}", "mean_n_iter"):
+        np.testing.assert_allclose(found[key][end], expected[key][end], rtol=1e-10, atol=1e-12)
+    ranks = found[f"rank_test_{name}"]
+    assert ranks[end].max() <= end.sum()
+    assert (~end).sum() == 0 or ranks[~end].min() > end.sum()
+    assert ranks[race.best_index_] == 1
+    assert race.best_params_ == found["params"][race.best_index_]
+
+
+# ------------------------------------------------------------------------- legs
+
+
+MORE_PLANS = {
+    "cosine": {"learning_rate": 0.1, "momentum": 0.5, "schedule": "cosine", "batch_size": 50},
+    "adaptive": {"learning_rate": 1.0, "momentum": 0.5, "schedule": "adaptive", "max_iter": 40},
+    "callable": {"learning_rate": 0.1, "schedule": lambda epoch: 0.9**epoch, "batch_size": 50},
+    "averaged_batches": {"learning_rate": 0.1, "average": True, "batch_size": 50},
+    "few_epochs": {"learning_rate": 0.1, "max_iter": 2},
+}
+MORE_PLANS = {
+    name: {"random_state": 0, "max_iter": 20, "momentum": 0.9, **plan}
+    for name, plan in MORE_PLANS.items()
+}
+
+
+def assert_same_outcomes(found, expected):
+    """Bit for bit."""
+    assert (found.status, found.n_iter, found.best_iter) == (
+        expected.status,
+        expected.n_iter,
+        expected.best_iter,
+    )
+    np.testing.assert_array_equal(found.theta, expected.theta)
+    for name in set(expected.history) - {"seconds"}:
+        np.testing.assert_array_equal(found.history[name], expected.history[name])
+    for own, other in ((found.state.stopping, expected.state.stopping),):
+        for name in other:
+            np.testing.assert_array_equal(own[name], other[name])
+
+
+def in_legs(estimators, X, y, divisors, **settings):
+    """The last outcome of every candidate, and the bytes that were kept in between."""
+    outcomes, paused, kept = [None] * len(estimators), None, [0]
+    for divisor in divisors:
+        models = [clone(each) for each in estimators]
+        found, paused = fit_leg(models, X, y, divisor=divisor, paused=paused, **settings)
+        outcomes = [new or old for new, old in zip(found, outcomes)]
+        if paused is None:
+            break
+        # As to another process.
+        paused = pickle.loads(pickle.dumps(paused))
+        kept.append(len(paused.packed))
+    assert paused is None
+    return outcomes, max(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [*((name, "binary") for name in PLANS | MORE_PLANS)]
+    + [(name, loss) for name in ("ema", "numeric_batches") for loss in ("squared", "multinomial")],
+)
+def test_legs_are_the_descent_without_a_stop(name, loss):
+    X, y = problem(loss)
+    model = estimator_class(loss)(**{"max_iter": 27} | (PLANS | MORE_PLANS)[name])
+    models = [clone(model).set_params(alpha=alpha) for alpha in (1e-4, 1e-2)]
+    whole = fit_together([clone(each) for each in models], X, y, gradient_norms=False)
+    found, _ = in_legs(models, X, y, (9.0, 4.0, 3.0, 1.0))
+    for own, other in zip(found, whole.outcomes):
+        assert_same_outcomes(own, other)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "float32", "far", "held_out"])
+def test_legs_of_other_rows(kind):
+    X, y = problem("binary")
+    given = {}
+    if kind == "sparse":
+        X = sparse.csr_matrix(np.where(np.abs(X) > 2, X, 0.0))
+    elif kind == "held_out":
+        X, y, given = X[100:], y[100:], {"X_val": X[:100], "y_val": y[:100]}
+    else:
+        # Far from 0, about an origin; or an optimum that float32 cannot hold.
+        X = (X + (20_000 if kind == "far" else 0)).astype(np.float32)
+    models = [
+        batches(learning_rate=rate, tol=1e-9, batch_size=None if kind == "float32" else 32)
+        for rate in (0.01, 0.1)
+    ]
+    whole = fit_together([clone(each) for each in models], X, y, **given, gradient_norms=False)
+    found, kept = in_legs(models, X, y, (9.0, 3.0, 1.0), **given)
+    for own, other in zip(found, whole.outcomes):
+        assert_same_outcomes(own, other)
+    if kind == "held_out":
+        # Nothing as long as the rows.
+        assert 0 < kept < X.nbytes / 2
+
+
+def test_dropped_candidates_are_noticed_by_nobody():
+    X, y = problem("binary")
+    models = [batches(learning_rate=rate, momentum=0.5) for rate in (0.01, 0.1, 1.0)]
+    whole, _ = in_legs(models, X, y, (3.0, 1.0))
+    _, paused = fit_leg([clone(each) for each in models], X, y, divisor=3.0)
+    found, _ = fit_leg(models, X, y, divisor=1.0, paused=paused, dropped=[0, 2])
+    assert [outcome is None for outcome in found] == [True, False, True]
+    np.testing.assert_allclose(found[1].theta, whole[1].theta, rtol=1e-10)
+    # Those that left are not fitted by that leg.
+    assert [hasattr(each, "coef_") for each in models] == [False, True, False]
+
+
+# ------------------------------------------------------------------------- the race
+
+
+def test_a_race_on_a_real_table():
+    race, full = usual()
+    assert_a_race(race, full)
+    assert race.best_params_ == full.best_params_
+    np.testing.assert_array_equal(race.best_estimator_.coef_, full.best_estimator_.coef_)
+    assert np.isclose(race.best_score_, full.best_score_, rtol=1e-10)
+    # 12 candidates: 4 after the first cut, 2 after the second one.
+    assert np.bincount(race.cv_results_["rung"]).tolist() == [8, 2, 2]
+    assert sorted(set(race.cv_results_["mean_n_iter"])) == [3, 9, 27]
+    assert "rung" not in full.cv_results_
+
+
+def test_a_race_of_another_loss():
+    model = MomentumLinearRegressor(batch_size=32, max_iter=18, tol=None, random_state=0)
+    assert_a_race(*raced(model, table="squared", scoring=None))
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": None}, {"early_stopping": True, "tol": 1e-3}])
+def test_a_race_of_other_settings(settings):
+    race, full = raced(batches(**settings))
+    assert_a_race(race, full)
+    assert hasattr(race, "validation_loss_histories_") == bool(settings.get("early_stopping"))
+
+
+def test_across_groups_of_other_parameters():
+    """At the same share of the epochs that each may take."""
+    grid = {**KNOBS, "batch_size": [32, 64], "max_iter": [9, 18]}
+    race, full = raced(grid=grid)
+    assert_a_race(race, full)
+    n_iter, rung = race.cv_results_["mean_n_iter"], race.cv_results_["rung"]
+    for i, parameters in enumerate(race.cv_results_["params"]):
+        assert n_iter[i] == parameters["max_iter"] / (9, 3, 1)[rung[i]]
+    assert (rung == 2).sum() == 8
+
+
+def test_candidates_with_nothing_left_to_do_stay():
+    """Both knobs on "auto" take a few epochs: no race, and nothing but what there was."""
+    race, full = raced(MomentumLogisticClassifier(), {"alpha": np.geomspace(1e-4, 1, 9)})
+    assert set(race.cv_results_["rung"]) == {2}
+    for key in ("mean_test_score", "rank_test_score", "mean_n_iter", "split0_status"):
+        np.testing.assert_array_equal(race.cv_results_[key], full.cv_results_[key])
+
+
+def test_a_plateau_before_the_cut_is_an_end():
+    race, full = raced(batches(tol=0.05, max_iter=90))
+    assert_a_race(race, full)
+    results = race.cv_results_
+    end = results["rung"] == results["rung"].max()
+    statuses = np.array([results[f"split{j}_status"] for j in range(race.n_splits_)])
+    assert "plateau" in statuses[:, end]
+    assert RACED_OUT in statuses[:, ~end]
+    # Nobody leaves whose fits have all ended.
+    assert (statuses[:, ~end] == RACED_OUT).any(axis=0).all()
+
+
+@pytest.mark.parametrize("racing", [13, 100.0])
+def test_too_few_candidates_for_a_race(racing):
+    race, full = raced(racing=racing)
+    for key in ("mean_test_score", "rank_test_score", "mean_n_iter"):
+        np.testing.assert_array_equal(race.cv_results_[key], full.cv_results_[key])
+    assert not race.cv_results_["rung"].any()
+    assert race.best_index_ == full.best_index_
+
+
+def test_too_few_epochs_for_a_race():
+    """A cut is after an epoch at least: with 5 of them at one third only; with 2 nowhere."""
+    for max_iter, rungs in ((5, 1), (2, 0)):
+        race, full = raced(batches(max_iter=max_iter))
+        assert_a_race(race, full)
+        assert race.cv_results_["rung"].max() == rungs
+
+
+def test_never_in_favour_of_a_diverged_one():
+    """It takes no place, and does not win, however well its best coefficients score."""
+    grid = {"learning_rate": [0.001, 0.01, 0.1, 1.0, 30.0, 100.0, 300.0, 1e3, 3e3]}
+    model = MomentumLinearRegressor(momentum=0.5, batch_size=32, max_iter=27, tol=None)
+    race, full = raced(model, grid, "squared", scoring=praise_of_divergence)
+    assert "diverged" in full.cv_results_["split0_status"][[full.best_index_]]
+    results = race.cv_results_
+    diverged = np.isin([results[f"split{j}_status"] for j in range(3)], "diverged").any(axis=0)
+    assert diverged.sum() >= 3
+    assert not diverged[race.best_index_]
+    assert results["rung"][race.best_index_] == 2
+    assert results["rank_test_score"][diverged].min() > (~diverged).sum()
+    assert (results["rung"] == 2).sum() == 2
+
+
+def praise_of_divergence(estimator, X, y):
+    return 1.0 if estimator.status_ == "diverged" else estimator.score(X, y)
+
+
+def test_an_invalid_candidate_fails_alone():
+    grid = [KNOBS, {"learning_rate": [-1.0], "momentum": [0.5]}]
+    with pytest.warns(FitFailedWarning):
+        race, full = raced(grid=grid, error_score=0.0, refit=False)
+    results = race.cv_results_
+    assert (results["split0_status"][-1], results["mean_test_score"][-1]) == ("failed", 0.0)
+    # A score of 0 is above any mean log-likelihood.
+    assert full.best_index_ == 12
+    assert results["rank_test_score"][-1] == 13
+    assert race.best_index_ < 12
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
+@pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
+def test_without_any_score_all_go_on():
+    def nothing(estimator, X, y):
+        return np.nan
+
+    race, _ = raced(scoring=nothing)
+    assert set(race.cv_results_["mean_n_iter"]) == {27}
+
+
+def test_ranks_are_by_rung_then_by_score():
+    race = Race(n_candidates=6, n_splits=1, factor=2, max_iter=4)
+    race.rung = np.array([2, 0, 2, 1, 2, 0])
+    sound = np.array([True, True, False, True, True, True])
+    assert race.ranks(np.array([6, 1, 2, 3, 6, 1]), sound).tolist() == [1, 4, 6, 3, 1, 4]
+
+
+def test_as_good_as_the_last_one_stays():
+    race = Race(n_candidates=9, n_splits=1, factor=3, max_iter=9)
+    assert race.divisors == [9, 3, 1]
+    scores = [1, 5, 5, 5, 5, 2, 0, 9, 3]
+    fits = {
+        (i, 0): {"test_scores": score, "status": "max_iter", "under_way": True}
+        for i, score in enumerate(scores)
+    }
+    race.cut(fits, None)
+    assert np.flatnonzero(~race.out).tolist() == [1, 2, 3, 4, 7]
+    race.cut(fits, None)
+    assert np.flatnonzero(~race.out).tolist() == [1, 2, 3, 4, 7]
+    assert race.rung.tolist() == [0, 2, 2, 2, 2, 0, 0, 2, 0]
+
+
+# ------------------------------------------------------------------------- all that a search does
+
+
+def test_the_same_in_two_processes():
+    race, _ = usual()
+    two = run(
+        MomentumGridSearchCV, batches(), KNOBS, *problem("binary"),
+        racing=3, cv=3, scoring=LIKELIHOOD, n_jobs=2,
+    )  # fmt: skip
+    for key in ("rung", "rank_test_score", "mean_n_iter", "split2_status"):
+        np.testing.assert_array_equal(race.cv_results_[key], two.cv_results_[key])
+    for of_split, others in zip(race.loss_histories_, two.loss_histories_):
+        for history, other in zip(of_split, others):
+            np.testing.assert_allclose(history, other, rtol=ROUNDING)
+    pickled = pickle.loads(pickle.dumps(two))
+    np.testing.assert_array_equal(pickled.cv_results_["rung"], two.cv_results_["rung"])
+    assert pickled.racing == clone(two).racing == two.get_params()["racing"] == 3
+
+
+class Noise(TransformerMixin, BaseEstimator):
+    """Adds noise that is another one in every fit; one file a fit says how many there were."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def fit(self, X, y=None):
+        Path(self.directory, f"{np.random.SeedSequence().entropy}").touch()
+        self.noise_ = 1e-3 * np.random.default_rng().standard_normal(X.shape[1])
+        return self
+
+    def transform(self, X):
+        return X + self.noise_
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("scoring", ["accuracy", None])
+def test_steps_before_it_are_fitted_once(n_jobs, scoring, tmp_path):
+    model = make_pipeline(StandardScaler(), Noise(str(tmp_path)), batches())
+    grid = {CLASSIFIER + name: values for name, values in KNOBS.items()}
+    settings = {"racing": 3, "cv": 3, "n_jobs": n_jobs, "scoring": scoring}
+    race = run(MomentumGridSearchCV, model, grid, *problem("binary"), **settings)
+    assert len(list(tmp_path.iterdir())) == 3 + 1
+    assert race.cv_results_["rung"].max() == 2
+    for of_split in race.loss_histories_:
+        assert max(len(history) for history in of_split) == 28
+
+
+def test_a_race_of_candidates_drawn():
+    drawn = {"learning_rate": loguniform(1e-3, 0.1), "momentum": uniform(0, 0.95)}
+    settings = {"cls": MomentumRandomizedSearchCV, "n_iter": 18, "random_state": 0}
+    race, full = raced(grid=drawn, **settings)
+    assert_a_race(race, full)
+    assert race.best_params_ == full.best_params_
+
+
+def test_weights_and_scores_of_training_rows():
+    X, y = problem("binary")
+    weights = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
+    race, full = (
+        run(
+            MomentumGridSearchCV, batches(), KNOBS, X, y, {"sample_weight": weights},
+            racing=racing, cv=3, scoring=LIKELIHOOD, return_train_score=True,
+        )
+        for racing in (3, None)
+    )  # fmt: skip
+    assert_a_race(race, full)
+    end = race.cv_results_["rung"] == 2
+    np.testing.assert_allclose(
+        race.cv_results_["mean_train_score"][end], full.cv_results_["mean_train_score"][end]
+    )
+    assert np.isfinite(race.cv_results_["mean_train_score"]).all()
+
+
+def test_of_several_scores_refit_says_which():
+    scoring = {"accuracy": "accuracy", "likelihood": LIKELIHOOD}
+    race, full = raced(scoring=scoring, refit="likelihood")
+    alone, _ = usual()
+    assert_a_race(race, full, "likelihood")
+    np.testing.assert_array_equal(race.cv_results_["rung"], alone.cv_results_["rung"])
+    for refit in (False, lambda results: 0):
+        with pytest.raises(ValueError, match=r"racing=3 needs one score.*refit to one of '"):
+            raced(scoring=scoring, refit=refit)
+
+
+def test_several_scores_of_one_callable():
+    race, full = raced(scoring=two_errors, refit="error")
+    assert_a_race(race, full, "error")
+    with pytest.raises(ValueError, match="set refit to one of 'error', 'first', or racing=None"):
+        raced(scoring=two_errors, refit=False)
+
+
+def test_a_callable_refit_decides_by_itself():
+    race, _ = raced(refit=lambda results: int(np.argmin(results.get("rung", [0]))))
+    assert race.cv_results_["rung"][race.best_index_] == 0
+
+
+@pytest.mark.parametrize("racing", [1, 0.5, -3, np.inf, np.nan, "fast", True, [3]])
+@pytest.mark.parametrize("cls", [MomentumGridSearchCV, MomentumRandomizedSearchCV])
+def test_racing_is_a_number_above_1(cls, racing):
+    with pytest.raises(ValueError, match=r"'racing' parameter of Momentum.*\(1.0, inf\) or None"):
+        cls(batches(), KNOBS, racing=racing).fit(*problem("binary"))
+
+
+@pytest.mark.parametrize("racing", [2, np.float32(3.0), 2.5])
+def test_numbers_of_any_kind(racing):
+    X, y = problem("binary")
+    race = run(MomentumGridSearchCV, batches(), KNOBS, X, y, racing=racing, cv=2)
+    assert 0 < (race.cv_results_["rung"] == 2).sum() < 12 / racing
+
+
+def test_how_far_is_said(capsys):
+    raced(verbose=1)
+    said = capsys.readouterr().out
+    assert "Racing: 4 of 12 candidates go on from max_iter / 9\n" in said
+    assert "Racing: 2 of 12 candidates go on from max_iter / 3\n" in said
+
+
+def test_one_warning_that_leaves_out_who_left():
+    X, y = problem("binary")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search = MomentumGridSearchCV(batches(tol=1e-9), KNOBS, cv=3, racing=3).fit(X, y)
+    said = [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
+    end = int((search.cv_results_["rung"] == 2).sum())
+    assert len(said) == 1
+    assert f"{end} of 12 candidates did not converge ({3 * end} of 36 fits)" in said[0]
+
+
+def test_pictures_and_diagnosis():
+    pytest.importorskip("matplotlib").use("Agg")
+    race, full = raced(batches(tol=1e-9))
+    LossHistoryDisplay.from_search(race)
+    shown = SearchHeatmapDisplay.from_search(race)
+    assert shown.learning_rate[shown.best[1]] == race.best_params_["learning_rate"]
+    assert shown.momentum[shown.best[0]] == race.best_params_["momentum"]
+    assert SearchHeatmapDisplay.from_search(race, values="loss").values.shape == (3, 4)
+    assert diagnose(race).verdict == diagnose(full).verdict
+    assert diagnose(race).unfinished == (race.cv_results_["rung"] == 2).sum()
