@@ -84,6 +84,11 @@ class Climber:
                 return getattr(model, "seconds_", seconds), model
         except TimeoutError:
             return None
+        except SystemError as error:
+            # What numba makes of an alarm.
+            if isinstance(error.__cause__, TimeoutError):
+                return None
+            raise
 
     def climb(self):
         """Take the next rung."""
