@@ -9,18 +9,37 @@ import io
 import pickle
 
 
+class Packer(pickle.Pickler):
+    """Writes the name of what is ``left_out`` in its place."""
+
+    def __init__(self, file, left_out):
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self.names = {id(each): name for name, each in left_out.items() if each is not None}
+
+    def persistent_id(self, thing):
+        """Its name, or None."""
+        return self.names.get(id(thing))
+
+
+class Unpacker(pickle.Unpickler):
+    """Puts in its place what a name stands for."""
+
+    def __init__(self, file, left_out):
+        super().__init__(file)
+        self.left_out = left_out
+
+    def persistent_load(self, name):
+        """What was left out."""
+        return self.left_out[name]
+
+
 def pack(thing, left_out):
     """The bytes of a thing, without what is ``left_out``: a dict from names to objects."""
-    names = {id(each): name for name, each in left_out.items() if each is not None}
     packed = io.BytesIO()
-    pickler = pickle.Pickler(packed, protocol=pickle.HIGHEST_PROTOCOL)
-    pickler.persistent_id = lambda each: names.get(id(each))
-    pickler.dump(thing)
+    Packer(packed, left_out).dump(thing)
     return packed.getvalue()
 
 
 def unpack(packed, left_out):
     """The thing again, with what was left out of it."""
-    unpickler = pickle.Unpickler(io.BytesIO(packed))
-    unpickler.persistent_load = left_out.__getitem__
-    return unpickler.load()
+    return Unpacker(io.BytesIO(packed), left_out).load()
