@@ -46,6 +46,17 @@ BAD_X = {
     "string": (lambda X: frame(X, pd.array(TEXT, "string")), ValueError, "'city'.*OneHotEncoder"),
     "category": (lambda X: frame(X, pd.Categorical(TEXT)), ValueError, "'city'.*OneHotEncoder"),
     "dates": (lambda X: frame(X, DAYS), TypeError, "'city'.*dates.*2024-.*days since"),
+    "dates as text": (
+        lambda X: frame(X, DAYS.strftime("%d.%m.%Y")).assign(town=TEXT[: len(X)]),
+        ValueError,
+        r"'city' \(dates as text, such as '\d+\.\d+\.\d+'\).*OneHotEncoder.*to_datetime",
+    ),
+    "times as text": (
+        lambda X: polars(X, [f"{day:%Y-%m-%d}T10:00" for day in DAYS]),
+        ValueError,
+        r"'city' \(dates as text, such as '20[-\d]+T10:00'\).*str\.to_datetime",
+    ),
+    "versions": (lambda X: frame(X, np.full(1000, "1.2.3")), ValueError, "text.*OneHotEncoder"),
     "dates alone": (lambda X: frame(X, DAYS)[["city"]], TypeError, "'city'.*dates.*days since"),
     "dates with zones": (
         lambda X: frame(X, DAYS.tz_localize("UTC")),

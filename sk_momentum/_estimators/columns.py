@@ -1,6 +1,7 @@
 """Which columns of a table are not numbers, and what turns them into numbers."""
 
 import datetime
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ NAMED = 5
 REMEDIES = {
     "text": "encode text and categories, for example with sklearn.preprocessing.OneHotEncoder "
     "or TargetEncoder in a ColumnTransformer",
+    "dates as text": "read dates that are text as dates, pandas.to_datetime(column) "
+    "(polars: column.str.to_datetime()), and take their parts or the days since a first one",
     "dates": "turn dates into days since a first one, (column - column.min()).dt.days, or into "
     "parts such as .dt.month (polars: .dt.total_days(), .dt.month())",
     "durations": "turn durations into numbers of one unit, column.dt.total_seconds() "
@@ -19,6 +22,8 @@ REMEDIES = {
     "other": "mind that every value of the argument must be a number, or a string that reads as a "
     "number",
 }
+# A year, a month and a day in any order that has the year at an end, and what may follow.
+WRITTEN_DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4})(?!\d)")
 
 
 class Column(NamedTuple):
@@ -42,7 +47,7 @@ def check_numbers(X, name):
     kinds = [kind for kind in REMEDIES if any(column.kind == kind for column in found)]
     remedies = "; ".join(REMEDIES[kind] for kind in kinds)
     # As Python's float has it: text that does not read as a number is a bad value of a good type.
-    error = ValueError if kinds == ["text"] else TypeError
+    error = ValueError if {*kinds} <= {"text", "dates as text"} else TypeError
     raise error(
         f"{name} has columns that are not numbers: {columns}. To convert them, {remedies}."
     )
@@ -96,7 +101,8 @@ def reads_as_number(value):
 def kind_of(value):
     """What a value that is no number is."""
     if isinstance(value, str | bytes):
-        return "text"
+        written = isinstance(value, str) and WRITTEN_DATE.match(value)
+        return "dates as text" if written else "text"
     if isinstance(value, datetime.timedelta):
         return "durations"
     if isinstance(value, datetime.date) or hasattr(value, "year"):
