@@ -27,4 +27,5 @@ print(there.predict(rows))
 # %%
 
 LossHistoryDisplay.from_estimators({"Dask": there, "in memory": here})
+plt.title("the same descent, in chunks and in memory")
 plt.show()

@@ -34,4 +34,5 @@ print(f"plain momentum after 50 epochs {plain.loss_history_[-1]:.4f}")
 # %%
 
 LossHistoryDisplay.from_estimators({"auto, unscaled": model, "momentum 0.9, scaled": plain})
+plt.title(f"{model.n_iter_} epochs on the columns as they come")
 plt.show()

@@ -26,4 +26,5 @@ for geometry in (None, "diagonal"):
 # %%
 
 LossHistoryDisplay.from_estimators(fits)
+plt.title("a quarter of the stable limit, in two geometries")
 plt.show()

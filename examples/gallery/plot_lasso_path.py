@@ -30,4 +30,5 @@ right.semilogx(alphas, search.cv_results_["mean_test_score"])
 for axes in (left, right):
     axes.axvline(search.best_params_["alpha"], color="grey", linestyle=":")
 right.set(xlabel="alpha", ylabel="R2 on held-out rows")
+figure.suptitle("thirty lassos, and what the held-out rows say")
 plt.show()

@@ -39,4 +39,5 @@ for share in (0.01, 0.5, 0.98, 1.02):
 # %%
 
 LossHistoryDisplay.from_estimators(fits)
+plt.title("a small learning rate crawls, a large one leaves")
 plt.show()

@@ -38,5 +38,6 @@ for name, remedy in remedies.items():
     axes.semilogy(model.loss_history_ - lowest, label=name)
     print(f"{name}: {model.loss_history_[-1] - lowest:.2e} above the optimum")
 axes.set(xlabel="epoch", ylabel="loss above the optimum")
+axes.set_title("what a constant learning rate leaves, and what helps")
 axes.legend()
 plt.show()

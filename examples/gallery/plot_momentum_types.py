@@ -34,4 +34,5 @@ fits = {
     "nesterov, 0.1": nesterov,
 }
 LossHistoryDisplay.from_estimators(fits)
+plt.title("EMA and heavy ball on each other, Nesterov a little calmer")
 plt.show()

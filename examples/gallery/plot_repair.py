@@ -35,4 +35,5 @@ print(repaired, repaired.status_)
 # %%
 
 LossHistoryDisplay.from_estimators({"broken": broken, "repaired": repaired})
+plt.title("a fit that diverges at once, and what diagnose makes of it")
 plt.show()

@@ -28,5 +28,7 @@ print(search.best_params_, round(search.best_score_, 3))
 
 # %%
 
-SearchHeatmapDisplay.from_search(search)
+SearchHeatmapDisplay.from_search(search).figure_.suptitle(
+    "with more momentum the best learning rate is larger"
+)
 plt.show()

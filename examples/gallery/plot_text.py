@@ -45,5 +45,5 @@ best = kept[np.argsort(-np.abs(model.coef_[0, kept]))][:20]
 best = best[np.argsort(model.coef_[0, best])]
 figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
 axes.barh(words.get_feature_names_out()[best], model.coef_[0, best])
-axes.set(xlabel="coefficient", title="for and against a linear model")
+axes.set(xlabel="coefficient", title="words for and against a linear model")
 plt.show()
