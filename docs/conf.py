@@ -21,6 +21,7 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "measured",
     "playground",
 ]
 exclude_patterns = ["_build"]
@@ -51,6 +52,10 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sk_momentum",),
     "reference_url": {"sk_momentum": None},
+    "within_subsection_order": "lessons.Lessons",
+    "minigallery_sort_order": "lessons.place",
+    # Sharp on screens of twice as many dots, too.
+    "image_srcset": ["2x"],
     # No times and no notebooks: a page of the gallery is the same wherever it is built.
     "min_reported_time": 1e9,
     "show_memory": False,
