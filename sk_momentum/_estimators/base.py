@@ -249,13 +249,7 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
     def _margins(self, X):
         check_is_fitted(self)
         X = validate_table(self, X, reset=False)
-        if X.dtype == np.float32 and self._far_from_zero:
-            # In float32 x . w and b would cancel to less than the digits that a date leaves.
-            coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-            W = np.atleast_2d(coef).astype(np.float64)
-            Z = make_design(X, dtype=np.float64).forward_all(W).T + self.intercept_
-            return (Z[:, 0] if self.coef_.ndim == 1 else Z).astype(X.dtype)
-        return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return raw_predictions(X, self.coef_, self.intercept_, self._far_from_zero)
 
     @property
     def _far_from_zero(self):
@@ -306,6 +300,25 @@ class BaseMomentum(PackageMixin, CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def raw_predictions(X, coef, intercept, far_from_zero):
+    """x . w + b of shape (n_rows,) or (n_rows, n_outputs), as the coefficients are."""
+    if X.dtype == np.float32 and far_from_zero:
+        # In float32 x . w and b would cancel to less than the digits that a date leaves.
+        W = coef.toarray() if sparse.issparse(coef) else coef
+        W = np.atleast_2d(W).astype(np.float64)
+        Z = make_design(X, dtype=np.float64).forward_all(W).T + intercept
+        return (Z[:, 0] if coef.ndim == 1 else Z).astype(X.dtype)
+    return safe_sparse_dot(X, coef.T, dense_output=True) + intercept
+
+
+def margins_of(models, X):
+    """x . w + b of shape (m, k, n_rows), of models that were fitted to the same rows."""
+    W = np.concatenate([np.atleast_2d(model.coef_) for model in models])
+    b = np.concatenate([np.atleast_1d(model.intercept_) for model in models])
+    Z = raw_predictions(X, W, b, models[0]._far_from_zero)
+    return np.ascontiguousarray(Z.T).reshape(len(models), -1, len(Z))
 
 
 def histories(history):

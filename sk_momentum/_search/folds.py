@@ -27,6 +27,7 @@ from .._estimators.validation import SeenTable
 from .groups import searched_step
 from .heats import Heat, fit_group
 from .pipelines import OwnFitError, only_transforms, rows_of_last_step
+from .scores import measure_of, scores_at_once
 
 # What a fit tells beside its scores: popped before scikit-learn formats the results.
 FACTS = ("status", "n_iter", "loss", "validation_loss", "counts", "under_way")
@@ -94,6 +95,7 @@ def train_and_score(
     train,
     test,
     groups,
+    scoring,
     scorer,
     fit_params,
     score_params,
@@ -169,6 +171,7 @@ def train_and_score(
                 outcomes,
                 errors,
                 rows,
+                scoring=scoring,
                 scorer=scorer,
                 train_scores=train_scores,
                 error_score=error_score,
@@ -268,12 +271,29 @@ class Split:
                 X = step.transform(X)
         return X
 
-    def scores(self, final, scorer, error_score, *, of_train=False):
-        """The scores of a fitted last step."""
+    def seen(self, of_train):
+        """X and y as scorers see them, and their parameters."""
         if of_train:
-            (X, y), params = self.train_as_seen, self.score_params_train
-        else:
-            (X, y), params = self.test_as_seen, self.score_params_test
+            return *self.train_as_seen, self.score_params_train
+        return *self.test_as_seen, self.score_params_test
+
+    def scores(self, finals, scoring, scorer, error_score, *, of_train=False):
+        """The scores of fitted last steps, all at once where they can be: a list."""
+        if not finals:
+            return []
+        X, y, params = self.seen(of_train)
+        found = np.full(len(finals), np.nan)
+        measure = measure_of(scoring, finals[0])
+        if measure is not None and not self.whole and not params:
+            found = scores_at_once(finals, X, y, measure)
+        return [
+            self.score(final, scorer, error_score, of_train) if np.isnan(known) else float(known)
+            for final, known in zip(finals, found)
+        ]
+
+    def score(self, final, scorer, error_score, of_train):
+        """What the scorer says of a fitted last step."""
+        X, y, params = self.seen(of_train)
         if self.whole:
             final = self.handed.ending_in(final)
         # Of scorers of other kinds nobody knows what they do to X.
@@ -283,39 +303,44 @@ class Split:
 
 
 def score_group(
-    estimators, outcomes, errors, rows, *, scorer, train_scores, error_score, fit_time
+    estimators, outcomes, errors, rows, *, scoring, scorer, train_scores, error_score, fit_time
 ):
     """Score the candidates of a group: one dict a candidate; None where nothing is new."""
-    fits = []
-    for i, final in enumerate(estimators):
-        if outcomes[i] is None and errors[i] is None:
-            fits.append(None)
+    fits = [None] * len(estimators)
+    fitted = [i for i, error in enumerate(errors) if error is None and outcomes[i] is not None]
+    finals = [estimators[i] for i in fitted]
+    started = time.perf_counter()
+    tested = rows.scores(finals, scoring, scorer, error_score)
+    score_time = (time.perf_counter() - started) / max(1, len(finals))
+    trained = [None] * len(finals)
+    if train_scores:
+        trained = rows.scores(finals, scoring, scorer, error_score, of_train=True)
+    for i, test_scores, of_train in zip(fitted, tested, trained):
+        outcome = outcomes[i]
+        fits[i] = {
+            "fit_error": None,
+            "test_scores": test_scores,
+            "train_scores": of_train,
+            "score_time": score_time,
+            "status": outcome.status.value,
+            "n_iter": outcome.n_iter,
+            "loss": outcome.history["loss"],
+            "validation_loss": outcome.history.get("validation_loss", np.array([])),
+            "counts": outcome.status is Status.DIVERGED or bool(estimators[i].tol),
+            "under_way": is_under_way(outcome, estimators[i]),
+        }
+    for i, error in enumerate(errors):
+        if error is not None:
+            nothing, failed = np.array([]), failed_scores(scorer, error_score)
+            fits[i] = {"fit_error": error, "test_scores": failed, "train_scores": failed}
+            fits[i] |= {"status": "failed", "n_iter": np.nan, "score_time": 0.0, "loss": nothing}
+            fits[i] |= {"validation_loss": nothing, "counts": False, "under_way": False}
+    for fit in fits:
+        if fit is None:
             continue
-        fit = {"fit_error": errors[i], "fit_time": fit_time, "n_test_samples": rows.n_test}
-        started = time.perf_counter()
-        if errors[i] is None:
-            outcome = outcomes[i]
-            fit["test_scores"] = rows.scores(final, scorer, error_score)
-            fit["score_time"] = time.perf_counter() - started
-            if train_scores:
-                fit["train_scores"] = rows.scores(final, scorer, error_score, of_train=True)
-            fit |= {
-                "status": outcome.status.value,
-                "n_iter": outcome.n_iter,
-                "loss": outcome.history["loss"],
-                "validation_loss": outcome.history.get("validation_loss", np.array([])),
-                "counts": outcome.status is Status.DIVERGED or bool(final.tol),
-                "under_way": is_under_way(outcome, final),
-            }
-        else:
-            fit["test_scores"] = failed_scores(scorer, error_score)
-            fit["score_time"] = 0.0
-            if train_scores:
-                fit["train_scores"] = failed_scores(scorer, error_score)
-            nothing = np.array([])
-            fit |= {"status": "failed", "n_iter": np.nan, "loss": nothing}
-            fit |= {"validation_loss": nothing, "counts": False, "under_way": False}
-        fits.append(fit)
+        fit |= {"fit_time": fit_time, "n_test_samples": rows.n_test}
+        if not train_scores:
+            del fit["train_scores"]
     return fits
 
 

@@ -113,6 +113,7 @@ def run_leg(search, job, tasks, resting, *, divisor, racing, fold_moments, callb
             train=job.splits[split][0],
             test=job.splits[split][1],
             groups=setting,
+            scoring=search.scoring,
             scorer=job.scorers,
             fit_params=job.fit_params,
             score_params=job.score_params,
