@@ -304,6 +304,21 @@ def test_a_column_that_was_alive_and_is_constant_now(loss, before, dtype, precon
     assert outcome.converged, outcome
 
 
+@pytest.mark.parametrize("d", [20, 400])
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_separable_rows_are_fitted_to_a_part_of_their_loss(k, dtype, d):
+    """F* is 1e-5 of F(null); the curvature falls by ten an epoch and leaves the metric behind."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, d)) * np.geomspace(1e-2, 1e2, d)
+    X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype(dtype)
+    y = np.searchsorted(np.quantile(X[:, 0], np.arange(1, k) / k), X[:, 0])
+    model = MomentumLogisticClassifier(alpha=1e-6).fit(X, y)
+    best = MomentumLogisticClassifier(alpha=1e-6, tol=1e-9).fit(X.astype(np.float64), y)
+    assert model.status_ == best.status_ == "converged"
+    assert model.loss_history_[-1] <= 1.001 * best.loss_history_[-1]
+
+
 # ------------------------------------------------------------------------------- no optimum
 
 

@@ -46,6 +46,11 @@ def verify(descent, status, norm):
 def verify_claims(descent, status, norm, claimed):
     """Of a gradient within tol: what it leaves of F, whether an optimum exists at all."""
     gained = descent.stopping.null_loss - descent.F
+    behind = claimed & is_left_behind(descent, norm)
+    if any(behind):
+        descent.rule.distrust_metric(behind)
+        status[behind] = None
+        claimed = claimed & ~behind
     unknown = claimed & ~descent.geometry.measures_gap
     if any(unknown):
         local = descent.rule.local if descent.mean is None else None
@@ -84,6 +89,19 @@ def verify_claims(descent, status, norm, claimed):
         )
         descent.reason[descent.active[unbounded]] = "separable"
         status[unbounded] = Status.STALLED
+
+
+def is_left_behind(descent, norm):
+    """Where the curvature has fallen so far since P was made that norm^2 / 2 says too little.
+
+    Rows that are all but separated lose their curvature by a factor of ten an epoch and more: a
+    norm in a P of two epochs ago has been 1/70 of that at the point.  P is at most so many times
+    the Hessian, since l2 does not fall.
+    """
+    if descent.mean is not None or not descent.stopping.follows_curvature:
+        return np.zeros(len(norm), dtype=bool)
+    gap = 0.5 * np.square(norm) * descent.geometry.left_behind(descent.rule.local)
+    return descent.geometry.measures_gap & (gap > descent.stopping.gap_allowed(descent.F))
 
 
 def as_rounded(descent):

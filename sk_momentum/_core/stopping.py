@@ -183,8 +183,11 @@ class Stopping:
         """
         if not self.follows_curvature:
             return self.norm_limit
-        F = np.maximum(F, SMALL_LOSS * self.null_loss)
-        return np.minimum(self.norm_limit, np.sqrt(2 * GAP_SHARE * self.tol * F))
+        return np.minimum(self.norm_limit, np.sqrt(2 * self.gap_allowed(F)))
+
+    def gap_allowed(self, F):
+        """What the estimate of F - F* may be where the metric follows the curvature."""
+        return GAP_SHARE * self.tol * np.maximum(F, SMALL_LOSS * self.null_loss)
 
     def standstill(self, gradient_norm):
         """Where the gradient norm no longer falls, of shape (m,)."""

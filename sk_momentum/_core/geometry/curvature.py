@@ -41,6 +41,13 @@ def largest_eigenvalue(product, dim):
     return float(top[0]) * LANCZOS_MARGIN
 
 
+def mean_curvature(objective, local):
+    """The mean curvature of the rows' losses where `local` comes from, never 0; of shape (m,)."""
+    return np.maximum(
+        objective.mean_curvature(local), CURVATURE_FLOOR * objective.loss.curvature_bound
+    )
+
+
 class CurvatureBound:
     """H and what is read off it, for the rows of one objective, computed when asked for.
 

@@ -8,7 +8,7 @@ from ..rows.design import COLUMNS_A_SWEEP
 from ..rows.moments import SampledMoments
 from ..rows.threaded import LARGEST_SHARED
 from ..threads import one_blas_thread
-from .curvature import Curvature, InverseRoot
+from .curvature import Curvature, InverseRoot, mean_curvature
 from .preconditioner import Centered, check_scales
 
 # Up to this many coefficients of all outputs together the full geometry is re-weighted.
@@ -36,6 +36,8 @@ class Full(Centered):
         self.refined = False
         # The re-weighted P of the candidates that have one.
         self.curvature = [None] * len(self.l2)
+        # The mean curvature that P is made of.
+        self.h = np.full(len(self.l2), float(self.bound.c))
         self.hessians_are_free = self.can_reweight and objective.rows.bring_hessians(
             self.center, objective.n_parameters
         )
@@ -118,9 +120,18 @@ class Full(Centered):
         """
         for i in np.flatnonzero(chosen):
             self.curvature[i] = Curvature(self.objective, self.bound, local, i, self.l2[i])
+        if self.objective.rows.tells_curvature:
+            self.h = np.where(chosen, mean_curvature(self.objective, local), self.h)
+
+    def left_behind(self, local):
+        """How many times the curvature at the point P is, of shape (m,): at least 1."""
+        if not self.objective.rows.tells_curvature:
+            return super().left_behind(local)
+        return np.maximum(self.h / mean_curvature(self.objective, local), 1.0)
 
     def forget(self, chosen):
         """P = H again, the bound, for the candidates ``chosen``; from the rows a second time."""
+        self.h = np.where(chosen, self.bound.c, self.h)
         for i in np.flatnonzero(chosen):
             self.curvature[i] = None
         if self.refined or isinstance(self.objective.moments, SampledMoments):
@@ -157,3 +168,4 @@ class Full(Centered):
         if len(self.inverse) > 1:
             self.inverse = self.inverse[kept]
         self.curvature = [P for P, keep in zip(self.curvature, kept) if keep]
+        self.h = self.h[kept]

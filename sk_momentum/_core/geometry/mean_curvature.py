@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .curvature import CURVATURE_FLOOR
+from .curvature import mean_curvature
 from .diagonal import ColumnScales
 
 # The share of a column's mean square that counts as its variance at least: beside a mean of a
@@ -61,8 +61,7 @@ class MeanCurvature(ColumnScales):
 
     def reweight(self, local, chosen):
         """h = the mean curvature where `local` comes from, of the candidates ``chosen``."""
-        found = np.maximum(self.objective.mean_curvature(local), CURVATURE_FLOOR * self.bound.c)
-        self.h = np.where(chosen, found, self.h)
+        self.h = np.where(chosen, mean_curvature(self.objective, local), self.h)
         self._place()
 
     def forget(self, chosen):

@@ -71,6 +71,13 @@ class Geometry:
         alone = (n - B) / (B * (n - 1))
         return together * self.smoothness + alone * self.row_smoothness()
 
+    def left_behind(self, local):
+        """How many times the curvature at the point P is, of shape (m,): at least 1.
+
+        By the mean curvature of the rows' losses; 1 where it is not known, or P does not follow.
+        """
+        return np.ones(len(self.l2))
+
     def largest_gap(self, norm, local):
         """A bound on F - F* near the optimum, of shape (m,), if there is one that costs nothing.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..rows.row_space import RowMetric
-from .curvature import CURVATURE_FLOOR
+from .curvature import CURVATURE_FLOOR, mean_curvature
 from .full import COUPLED_PARAMETERS
 from .preconditioner import Centered, check_scales
 
@@ -45,6 +45,8 @@ class Spanned(Centered):
         self.space = objective.rows.row_space(self.center, self.seen)
         m = len(self.l2)
         self.metrics, self.factors = [None] * m, np.ones((m, 2))
+        # The mean curvature that P is made of.
+        self.h = np.full(m, float(self.bound.c))
         self.measures_gap = np.zeros(m, dtype=bool)
         self._answer_to = None
         self.forget(np.ones(m, dtype=bool))
@@ -61,6 +63,7 @@ class Spanned(Centered):
 
     def forget(self, chosen):
         """P = the bound, for the candidates ``chosen``."""
+        self.h = np.where(chosen, self.bound.c, self.h)
         shared, roots = {}, self.space.uniform(self.bound.c)
         for i in np.flatnonzero(chosen):
             l2 = self.l2[i]
@@ -72,13 +75,18 @@ class Spanned(Centered):
     def reweight(self, local, chosen):
         """P = the Hessian where `local` comes from, of the candidates ``chosen``."""
         floor = CURVATURE_FLOOR * self.bound.c
-        h = np.maximum(self.objective.mean_curvature(local), floor)
+        h = mean_curvature(self.objective, local)
+        self.h = np.where(chosen, h, self.h)
         for i in np.flatnonzero(chosen):
             if self.is_coupled:
                 roots = self.space.roots(local, i, floor)
             else:
                 roots = self.space.uniform(h[i])
             self._placed(i, roots, h[i], self.is_coupled)
+
+    def left_behind(self, local):
+        """How many times the curvature at the point P is, of shape (m,): at least 1."""
+        return np.maximum(self.h / mean_curvature(self.objective, local), 1.0)
 
     def _placed(self, i, roots, h, exact):
         """P of a candidate from its blocks, with h their mean."""
@@ -126,4 +134,5 @@ class Spanned(Centered):
         """Restrict to the candidates ``kept``."""
         self.metrics = [metric for metric, keep in zip(self.metrics, kept) if keep]
         self.factors, self.measures_gap = self.factors[kept], self.measures_gap[kept]
+        self.h = self.h[kept]
         self._answer_to = None

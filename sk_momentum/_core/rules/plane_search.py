@@ -85,9 +85,14 @@ class PlaneSearch(Rule):
         self._decrement = None
         self._smallest = np.full(len(theta), np.inf)
         self._idle = np.zeros(len(theta), dtype=int)
+        self._distrusted = np.zeros(len(theta), dtype=bool)
         self._blocked = np.zeros(len(theta), dtype=int)
         self._lowest = np.full(len(theta), np.inf)
         self._reweighted_at = np.full_like(theta, np.nan)
+
+    def distrust_metric(self, chosen):
+        """The metric of these candidates is to be made anew before the next step."""
+        self._distrusted = self._distrusted | chosen
 
     def _has_unlike_scales(self):
         center, variances = self.objective.moments.scales
@@ -180,7 +185,9 @@ class PlaneSearch(Rule):
             rate = decrement / self._decrement if known else 1.0
             ahead = decrement * rate ** (1 + self.geometry.reweighting_epochs)
             slow = ahead > np.maximum(REWEIGHT_ABOVE * decrement, np.square(self.goal))
+            slow |= self._distrusted
             if any(slow):
+                self._distrusted[:] = False
                 self.geometry.reweight(self.local, slow)
                 self._reweighted_at[slow] = theta[slow]
                 D = self.geometry.direction(G)
@@ -275,7 +282,7 @@ class PlaneSearch(Rule):
     def keep(self, kept):
         """Restrict to the candidates ``kept``."""
         names = ("learning_rate", "momentum", "exhausted", "goal", "delta", "_idle")
-        names += ("_blocked", "_smallest", "_lowest", "_decrement")
+        names += ("_distrusted", "_blocked", "_smallest", "_lowest", "_decrement")
         for name in (*names, "_reweighted_at"):
             if getattr(self, name) is not None:
                 setattr(self, name, getattr(self, name)[kept])
