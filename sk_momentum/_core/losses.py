@@ -62,6 +62,8 @@ class Loss:
 
     # Whether R and W of `second_order` are one array.
     derivative_tells_curvature = False
+    # The sum of the curvatures that `second_order` gives, where the outputs do not couple.
+    traces = staticmethod(sum_of_curvatures)
 
     @staticmethod
     def reduced(Z, Y):
@@ -121,7 +123,6 @@ class HalfSquaredError(Loss):
     quadratic_forms = staticmethod(elementwise_forms)
     add_hessian = staticmethod(add_diagonal_hessian)
 
-    traces = staticmethod(sum_of_curvatures)
     curvature_roots = staticmethod(diagonal_roots)
 
     @staticmethod
@@ -214,7 +215,6 @@ class BinaryLogLoss(Loss):
     quadratic_forms = staticmethod(elementwise_forms)
     add_hessian = staticmethod(add_diagonal_hessian)
 
-    traces = staticmethod(sum_of_curvatures)
     curvature_roots = staticmethod(diagonal_roots)
 
     @staticmethod

@@ -112,7 +112,7 @@ class ScaledModel:
         while True:
             chosen = np.flatnonzero(on | joins)
             H = self.A[np.ix_(chosen, chosen)]
-            H[np.diag_indices_from(H)] += RIDGE
+            np.einsum("ii->i", H)[...] += RIDGE
             d = np.zeros_like(x)
             d[chosen] = -np.linalg.solve(H, h[chosen] + self.l1[chosen] * s[chosen])
             wrong = joins & (d * s <= 0)

@@ -42,7 +42,10 @@ def largest_eigenvalue(product, dim):
 
 
 def mean_curvature(objective, local):
-    """The mean curvature of the rows' losses where `local` comes from, never 0; of shape (m,)."""
+    """The mean curvature of the rows' losses where `local` comes from, never 0; of shape (m,).
+
+    NaN of rows that do not tell.
+    """
     return np.maximum(
         objective.mean_curvature(local), CURVATURE_FLOOR * objective.loss.curvature_bound
     )

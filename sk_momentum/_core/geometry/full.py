@@ -120,14 +120,12 @@ class Full(Centered):
         """
         for i in np.flatnonzero(chosen):
             self.curvature[i] = Curvature(self.objective, self.bound, local, i, self.l2[i])
-        if self.objective.rows.tells_curvature:
-            self.h = np.where(chosen, mean_curvature(self.objective, local), self.h)
+        self.h = np.where(chosen, mean_curvature(self.objective, local), self.h)
 
     def left_behind(self, local):
         """How many times the curvature at the point P is, of shape (m,): at least 1."""
-        if not self.objective.rows.tells_curvature:
-            return super().left_behind(local)
-        return np.maximum(self.h / mean_curvature(self.objective, local), 1.0)
+        # Of rows that do not tell it is NaN, which counts for 1.
+        return np.fmax(self.h / mean_curvature(self.objective, local), 1.0)
 
     def forget(self, chosen):
         """P = H again, the bound, for the candidates ``chosen``; from the rows a second time."""

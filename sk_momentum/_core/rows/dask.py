@@ -31,6 +31,7 @@ from .partition import (
     gradient_and_hessians_of,
     hessian_of,
     local_of,
+    mean_curvature_of,
     restrict_of,
     toward_of,
     with_rows,
@@ -100,6 +101,8 @@ class DaskRows(SummedRows):
         self.blocks, self.partitions, self.facts = blocks, partitions, facts
         self.reads = 0
         self.brings, self.brought = None, None
+        # The mean curvatures that came with the last Hessian.
+        self.curvatures = None, None
         # Parameters of the gradients asked for, and the last one that came with a trial.
         self.n_parameters, self.ahead = None, None
 
@@ -226,8 +229,9 @@ class DaskRows(SummedRows):
         if self.brings is None:
             return super().gradient(local, n_parameters)
         handles = [local.R, local.W]
-        G, hessians = self._sum(gradient_and_hessians_of, *self.brings, handles=handles)
-        self.brought = local, hessians
+        told = self._sum(gradient_and_hessians_of, *self.brings, handles=handles)
+        G, hessians, curvatures = told
+        self.brought, self.curvatures = (local, hessians), (local, curvatures)
         return G[..., :n_parameters]
 
     def hessian(self, local, candidate, center, p, every=1):
@@ -235,7 +239,15 @@ class DaskRows(SummedRows):
         if self.brought is not None and self.brought[0] is local:
             if p == self.brings[1] and np.array_equal(center, self.brings[0]):
                 return self.brought[1][candidate].copy()
-        return self._sum(hessian_of, candidate, center, p, handles=[local.W])
+        H, curvatures = self._sum(hessian_of, candidate, center, p, handles=[local.W])
+        self.curvatures = local, curvatures
+        return H
+
+    def mean_curvature(self, local):
+        """The mean of the loss's curvatures over rows and outputs, of shape (m,)."""
+        if self.curvatures[0] is local:
+            return self.curvatures[1]
+        return self._sum(mean_curvature_of, handles=[local.W], reads=False)
 
     def moments(self, every=1):
         """Weight, mean and Gram matrix about the mean, of all rows."""

@@ -111,11 +111,16 @@ def taken(arguments, paths):
 def gradient_and_hessians_of(rows, R, W, center, p):
     local = Expansion(None, R, W)
     hessians = [rows.hessian(local, candidate, center, p) for candidate in range(len(W))]
-    return rows.gradient(local, p), np.array(hessians)
+    return rows.gradient(local, p), np.array(hessians), rows.mean_curvature(local)
 
 
 def hessian_of(rows, W, candidate, center, p):
-    return rows.hessian(Expansion(None, None, W), candidate, center, p)
+    local = Expansion(None, None, W)
+    return rows.hessian(local, candidate, center, p), rows.mean_curvature(local)
+
+
+def mean_curvature_of(targets, W):
+    return targets.mean_curvature(Expansion(None, None, W))
 
 
 def local_of(targets, margins):

@@ -137,9 +137,9 @@ class Rows(ABC):
     def mean_curvature(self, local: Expansion) -> np.ndarray:
         """The mean of the loss's curvatures over rows and outputs, of shape (m,).
 
-        Of rows that tell.
+        NaN where rows do not tell.
         """
-        raise NotImplementedError(f"{type(self).__name__} do not tell their mean curvature.")
+        return np.full(len(local.value), np.nan)
 
     def bring_hessians(self, center: np.ndarray, p: int) -> bool:
         """Whether from now on the read of a gradient makes the Hessians there as well.

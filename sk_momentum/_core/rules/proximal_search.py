@@ -190,5 +190,5 @@ def _restricted(slope, hessian, keeps):
     """Slope and curvature without the directions that are not to be taken."""
     own = np.einsum("mjj->mj", hessian)
     hessian = hessian * (keeps[:, :, None] & keeps[:, None, :])
-    hessian[:, *np.diag_indices(slope.shape[1])] = np.where(keeps, own, 1.0)
+    np.einsum("mjj->mj", hessian)[...] = np.where(keeps, own, 1.0)
     return slope * keeps, hessian
