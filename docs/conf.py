@@ -33,6 +33,8 @@ html_title = f"sk_momentum {release}"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+# The theme's own choice underlines imports, as if they were links.
+pygments_dark_style = "github-dark"
 # No page asks another host for anything: formulas are set by the browser itself.
 html_math_renderer = "mathml"
 

@@ -149,11 +149,11 @@ def to_a_target(table):
         needed = arrival(fit.loss_history_, target_of(table))
         knobs = [_short(settings.get(knob, "auto")) for knob in ("learning_rate", "momentum")]
         if needed is None:
-            rows.append([name, *knobs, f"more than {EPOCHS}", "", ""])
+            rows.append([name, *knobs, f"> {EPOCHS}", "", ""])
             continue
         again = estimator(table, **settings, max_iter=needed, tol=None)
         seconds = np.median([again.fit(X, y).history_["seconds"][-1] for _ in range(REPEATS)])
-        costs = [str(needed), str(reads(again, X, y)), f"{1e3 * seconds:.0f} ms"]
+        costs = [str(needed), str(reads(again, X, y)), f"{1e3 * seconds:.0f}\N{NO-BREAK SPACE}ms"]
         rows.append([name, *knobs, *costs])
     return ["knobs", "learning rate", "momentum", "epochs", "reads of X", "time"], rows
 

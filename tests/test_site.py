@@ -106,6 +106,13 @@ def test_pictures_are_told():
                 assert len(told.split()) > 4, (path, source, told)
 
 
+def test_no_page_shows_a_complaint():
+    """The theme paints a list of contents red; docutils leaves its messages on the page."""
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search('class="(contents|system-message|problematic)', text), path
+
+
 def test_places_are_unique():
     for path, page in pages().items():
         assert len(page.places) == len(set(page.places)), path
