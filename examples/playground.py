@@ -2,11 +2,11 @@
 
     python examples/playground.py my.csv --target y
 
-writes `my.html`. Numeric columns are standardised, categories become one column each, what is
-missing the column's median or a category of its own. Numbers with more than ten values make a
-regression, anything else a classification. What is done to fit a page is printed, and said on it:
-at most 30 columns (principal components of more) and 20,000 rows, for the log-loss 20,000 numbers
-(rows drawn at random).
+writes `my.html`. Numeric columns are standardised, categories become one column each, dates days
+since the first one, what is missing the column's median or a category of its own. Numbers with
+more than ten values make a regression, anything else a classification. What is done to fit a page
+is printed, and said on it: at most 30 columns (principal components of more) and 20,000 rows, for
+the log-loss 20,000 numbers (rows drawn at random).
 """
 
 import argparse
@@ -69,6 +69,11 @@ def prepared(frame, target):
         if y.nunique() > CLASSES:
             said.append(f"the {CLASSES} most frequent of {y.nunique()} classes")
             columns, y = columns[y.isin(common)], y[y.isin(common)]
+    days = {name: as_days(columns[name]) for name in columns}
+    days = {name: column for name, column in days.items() if column is not None}
+    if days:
+        said.append(f"{', '.join(map(str, days))} in days since the first one")
+        columns = columns.assign(**days)
     many = [name for name in columns if too_many(columns[name])]
     if many:
         said.append(f"without {', '.join(map(str, many))} (nearly a value a row)")
@@ -98,6 +103,16 @@ def prepared(frame, target):
     X = X - X.mean(axis=0)
     y = y.to_numpy(dtype=float)
     return X, (y - y.mean()) / y.std(), said
+
+
+def as_days(column):
+    """Days since the first one, if all that is there reads as a date (2026-01-31), else None."""
+    if pd.api.types.is_numeric_dtype(column):  # numbers and booleans
+        return None
+    when = pd.to_datetime(column.astype("string"), format="ISO8601", utc=True, errors="coerce")
+    if when.isna().sum() > column.isna().sum():
+        return None
+    return (when - when.min()) / pd.Timedelta(days=1)
 
 
 def too_many(column):

@@ -144,12 +144,13 @@ def test_what_is_shipped_is_small_and_alone():
 
 
 def test_own_table(tmp_path, capsys):
-    """Dates and names are left out, what is missing is filled, three classes are three."""
+    """Dates are days, names are left out, what is missing is filled, three classes are three."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
             "day": pd.date_range("2026-01-01", periods=90).astype(str),
             "height": rng.normal(size=90),
+            "name": [f"n{i}" for i in range(90)],
             "colour": rng.choice(["red", "green", None], size=90),
             "species": ["a", "b", "c</script>"] * 30,
         }
@@ -159,16 +160,16 @@ def test_own_table(tmp_path, capsys):
     page = tmp_path / "page.html"
     chosen = ["--target", "species", "--epochs", "20", "--output", str(page)]
     example.main([str(tmp_path / "my.csv"), *chosen])
-    assert "90 rows, 4 columns, log-loss, 3 classes" in capsys.readouterr().out
+    assert "90 rows, 5 columns, log-loss, 3 classes" in capsys.readouterr().out
     found = Links.of(page)
     assert found.asked == []
     (data,) = json.loads(found.data)
-    assert "without day" in data["note"]
+    assert "day in days since the first one; without name" in data["note"]
     assert data["losses"]["lowest"] < data["losses"]["target"] < data["losses"]["start"]
     with pytest.raises(SystemExit):
         example.main([str(tmp_path / "my.csv"), "--target", "weight"])
     X, y, _ = example.prepared(frame, "height")
-    assert X.shape == (77, 6)
+    assert X.shape == (77, 7)
     assert y.dtype.kind == "f"
     np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=1e-12)
 
