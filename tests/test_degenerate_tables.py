@@ -91,7 +91,7 @@ def test_one_row_a_class(loss, container, auto):
     X, y = problem(loss)
     rows = [np.flatnonzero(y == c)[0] for c in np.unique(y)]
     # Means of iterates come near their limit slowly, and have these labels right at once.
-    model = estimator_class(loss)(**{"max_iter": 200, **auto}).fit(container(X[rows]), y[rows])
+    model = estimator_class(loss)(**{**auto, "max_iter": 200}).fit(container(X[rows]), y[rows])
     if not auto.get("l1_ratio"):
         np.testing.assert_array_equal(model.predict(X[rows]), y[rows])
 

@@ -137,8 +137,11 @@ def held_outside(function):
     found = set()
 
     def look(frame, event, arg):
+        # Asked first: most of what happens is the calls of functions in C.
+        if event != "return":
+            return
         place = place_of(frame)
-        if event == "return" and place is not None and watched(place):
+        if place is not None and watched(place):
             for name in long_arrays([*frame.f_locals.items(), ("what it returns", arg)]):
                 found.add(f"{place}: {frame.f_code.co_name}: {name}")
             this = frame.f_locals.get("self")
