@@ -6,6 +6,7 @@ losses and penalties.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -293,9 +294,20 @@ def estimator_of(problem):
 
 
 def oracle_of(problem):
-    """The judge of one problem."""
+    """The judge of one problem, the same for all settings that leave F as it is."""
+    names = ("alpha", "l1_ratio", "fit_intercept")
+    penalty = tuple((name, problem.params[name]) for name in names if name in problem.params)
+    arrays = (problem.dense, problem.y, problem.weights)
+    exact = (None if a is None else (a.tobytes(), a.dtype.str, a.shape) for a in arrays)
+    return _oracle(*exact, problem.loss, penalty)
+
+
+@lru_cache(maxsize=16)
+def _oracle(X, y, weights, loss, penalty):
     from _oracle import Oracle
 
-    names = ("alpha", "l1_ratio", "fit_intercept")
-    penalty = {name: problem.params[name] for name in names if name in problem.params}
-    return Oracle(problem.X, problem.y, loss=problem.loss, weights=problem.weights, **penalty)
+    X, y, weights = (
+        None if given is None else np.frombuffer(given[0], given[1]).reshape(given[2])
+        for given in (X, y, weights)
+    )
+    return Oracle(X, y, loss=loss, weights=weights, **dict(penalty))
