@@ -6,6 +6,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from unittest import mock
 
 import numpy as np
@@ -268,6 +269,7 @@ def test_chunks_cover_the_rows(n_rows, row_elements):
     assert cuts(100, 100) == [slice(0, 100)]
 
 
+@lru_cache
 def large_problem(loss, dtype=np.float64, container=np.asarray):
     """More than one chunk; one column far from 0, unless they are sparse."""
     rng = np.random.default_rng(0)
