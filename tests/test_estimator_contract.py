@@ -23,8 +23,8 @@ SETTINGS = [
     {"batch_size": 16, "max_iter": 50},
     {"alpha": 1e-3, "l1_ratio": 0.5},
     {"learning_rate": 0.1, "momentum": 0.9, "momentum_type": "nesterov", "max_iter": 80},
-    {"learning_rate": "auto", "momentum": 0.5, "momentum_type": "heavy_ball"},
-    {"learning_rate": 0.3, "schedule": "adaptive"},
+    {"learning_rate": "auto", "momentum": 0.5, "momentum_type": "heavy_ball", "max_iter": 80},
+    {"learning_rate": 0.3, "schedule": "adaptive", "max_iter": 80},
     {"preconditioner": "full"},
     {"learning_rate": 0.5, "momentum": 0.5, "preconditioner": "full", "max_iter": 80},
     {

@@ -74,7 +74,7 @@ def test_train_sets_that_are_not_the_complement(splits, weighted):
     """Gram matrices come from the other folds only where these are the training rows."""
     X, y = problem("squared")
     n = len(y)
-    estimator = MomentumLinearRegressor(max_iter=40, tol=0)
+    estimator = MomentumLinearRegressor(max_iter=10, tol=0)
     fit_params = {"sample_weight": random_weights(n)} if weighted else {}
     cv = PARTITIONS[splits](n)
     assert_same_search(estimator, {"alpha": [1e-3, 0.1]}, X, y, fit_params, cv=cv)
@@ -93,7 +93,7 @@ def test_weights_of_zero_in_folds(where):
         "every second row": np.arange(len(y)) % 2 == 0,
     }[where]
     weights[nothing] = 0.0
-    estimator = MomentumLinearRegressor(max_iter=40, tol=0)
+    estimator = MomentumLinearRegressor(max_iter=10, tol=0)
     settings = {"cv": KFold(6), "scoring": r2_of_equal_rows}
     fit_params = {"sample_weight": weights}
     assert_same_search(estimator, {"alpha": [1e-3, 0.1]}, X, y, fit_params, **settings)

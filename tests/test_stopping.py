@@ -40,7 +40,13 @@ def test_converged_is_certified_by_the_gradient(loss, fit_intercept, l1_ratio, k
     weights = random_weights(len(y))
     for tol in (1e-2, 1e-4):
         model = plain(
-            loss, tol=tol, max_iter=20_000, l1_ratio=l1_ratio, fit_intercept=fit_intercept, **knobs
+            loss,
+            tol=tol,
+            max_iter=20_000,
+            alpha=0.1,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            **knobs,
         )
         model.fit(X, y, sample_weight=weights)
         assert model.status_ == "converged"
@@ -50,6 +56,7 @@ def test_converged_is_certified_by_the_gradient(loss, fit_intercept, l1_ratio, k
             loss,
             tol=0,
             max_iter=model.n_iter_ - 1,
+            alpha=0.1,
             l1_ratio=l1_ratio,
             fit_intercept=fit_intercept,
             **knobs,
