@@ -4,7 +4,6 @@ import os
 import pickle
 import signal
 import threading
-import time
 import warnings
 from unittest import mock
 
@@ -511,7 +510,7 @@ def test_nothing_as_long_as_the_rows_comes_home(cluster, monkeypatch):
 def test_a_worker_that_dies_costs_a_computation_not_the_answer():
     """Killed in the middle of a fit: it ends, with the same bits."""
     lazy, targets, _, _ = lazily_made()
-    settings = {"tol": None, "max_iter": 25, "preconditioner": "diagonal"}
+    settings = {"tol": None, "max_iter": 8, "preconditioner": "diagonal"}
     with dask.config.set(scheduler="synchronous"):
         expected = MomentumLogisticClassifier(**settings).fit(lazy, targets)
     with (
@@ -520,28 +519,27 @@ def test_a_worker_that_dies_costs_a_computation_not_the_answer():
         ) as workers,
         distributed.Client(workers) as client,
     ):
-        pids = list(client.run(os.getpid).values())
+        pids, asked, of = list(client.run(os.getpid).values()), [], SummedRows.gradient
 
-        def kill():
-            time.sleep(1.5)
-            os.kill(pids[0], signal.SIGKILL)
+        def killing(self, local, n_parameters):
+            asked.append(1)
+            if len(asked) == 3:
+                os.kill(pids[0], signal.SIGKILL)
+            return of(self, local, n_parameters)
 
-        killer = threading.Thread(target=kill)
-        started = time.perf_counter()
-        killer.start()
-        found = MomentumLogisticClassifier(**settings).fit(lazy, targets)
-        killer.join()
-        assert time.perf_counter() - started < 60
+        with mock.patch.object(SummedRows, "gradient", killing):
+            found = MomentumLogisticClassifier(**settings).fit(lazy, targets)
+    assert len(asked) > 3
     np.testing.assert_array_equal(found.coef_, expected.coef_)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="limits as Linux has them")
 def test_a_file_larger_than_memory(tmp_path):
-    """98 partitions of 5 MB, within 96 MB: the optimum of the rows together."""
+    """33 partitions of 5 MB, within 32 MB: the optimum of the rows together."""
     import subprocess
     import sys
 
-    n, d, n_parts = 2_700, 240, 98
+    n, d, n_parts = 2_700, 240, 33
     rng = np.random.default_rng(0)
     truth = rng.standard_normal(d)
     tables = []
@@ -554,7 +552,7 @@ def test_a_file_larger_than_memory(tmp_path):
     script = os.path.join(os.path.dirname(__file__), "_within_memory.py")
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, script, str(tmp_path), str(96 * 2**20)],
+        [sys.executable, script, str(tmp_path), str(32 * 2**20)],
         capture_output=True,
         text=True,
         env=environment,
@@ -562,7 +560,7 @@ def test_a_file_larger_than_memory(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     status, loss = done.stdout.split()
     X, y = (np.concatenate(each) for each in zip(*tables))
-    assert X.nbytes >= 5 * 96 * 2**20
+    assert X.nbytes >= 5 * 32 * 2**20
     assert status == "converged"
-    expected = MomentumLogisticClassifier(tol=1e-10).fit(X, y).loss_history_[-1]
+    expected = MomentumLogisticClassifier(tol=1e-7).fit(X, y).loss_history_[-1]
     assert float(loss) == pytest.approx(expected, rel=1e-6)
