@@ -4,6 +4,7 @@ import pickle
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,18 @@ def assert_a_race(race, full, name="score"):
     assert (~end).sum() == 0 or ranks[~end].min() > end.sum()
     assert ranks[race.best_index_] == 1
     assert race.best_params_ == found["params"][race.best_index_]
+
+
+def test_the_time_of_a_leg_is_that_of_who_ran_in_it(monkeypatch):
+    """By a clock on which a second passes at every look: two a leg, and one of its scores."""
+    seconds = iter(range(10**6))
+    clock = SimpleNamespace(perf_counter=lambda: float(next(seconds)))
+    monkeypatch.setattr("sk_momentum._search.folds.time", clock)
+    race, full = raced(scoring="neg_log_loss")
+    for search, legs in ((race, 3), (full, 1)):
+        times = search.cv_results_["mean_fit_time"], search.cv_results_["mean_score_time"]
+        spent = [each.sum() for each in times]
+        np.testing.assert_allclose(spent, [2 * legs, legs], rtol=1e-12)
 
 
 # ------------------------------------------------------------------------- legs

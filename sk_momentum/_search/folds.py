@@ -142,7 +142,8 @@ def train_and_score(
     if not train_scores:
         rows.train = None
     handed = rows.handed and rows.handed.pipeline and replace(rows.handed)
-    shared = (time.perf_counter() - started) / sum(len(group.candidates) for group in groups)
+    taking_part = sum(i in racing for group in groups for i in group.candidates)
+    shared = (time.perf_counter() - started) / max(1, taking_part)
     results, heats = [], []
     todo = first_heats(groups, error) if resting is None else resting.heats
     for group, model, own, last in zip(groups, models, todo, nothing_after(todo)):
@@ -160,7 +161,8 @@ def train_and_score(
         )
         if resting is None:
             errors = [error or invalid or found for invalid, found in zip(group.errors, errors)]
-        fit_time = shared + (time.perf_counter() - started) / len(estimators)
+        fitted = sum(o is not None or e is not None for o, e in zip(outcomes, errors))
+        fit_time = shared + (time.perf_counter() - started) / max(1, fitted)
         if last and rows.handed is not None:
             # Test rows need not lie beside training rows.
             rows.handed.X = rows.handed.y = None
