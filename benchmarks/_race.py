@@ -25,19 +25,22 @@ REPEAT_MOST = 30
 def time_limit(seconds):
     """Raise TimeoutError in the block after so many seconds, where the system has alarms.
 
-    Compiled code is interrupted only when it comes back to Python.
+    Compiled code is interrupted only when it comes back to Python, and may make an error of
+    another kind of it: the list that the block is given is no longer empty then.
     """
+    rang = []
 
     def ring(signum, frame):
+        rang.append(seconds)
         raise TimeoutError
 
     if not hasattr(signal, "setitimer"):
-        yield
+        yield rang
         return
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        yield rang
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -73,20 +76,17 @@ class Climber:
 
     def fit(self, tol):
         """Fit once; return the seconds and the model, or None when the limit was passed."""
-        model = self.solver.make(self.problem, tol)
+        model, rang = self.solver.make(self.problem, tol), []
         try:
-            with warnings.catch_warnings(), time_limit(self.limit):
+            with warnings.catch_warnings(), time_limit(self.limit) as rang:
                 warnings.simplefilter("ignore")  # not converged is what the table says
                 start = time.perf_counter()
                 model.fit(self.problem.X, self.problem.y)
                 seconds = time.perf_counter() - start
                 # What another process has done it has timed itself.
                 return getattr(model, "seconds_", seconds), model
-        except TimeoutError:
-            return None
-        except SystemError as error:
-            # What numba makes of an alarm.
-            if isinstance(error.__cause__, TimeoutError):
+        except Exception:
+            if rang:
                 return None
             raise
 
