@@ -1,0 +1,35 @@
+"""A metric that the curvature has left behind is noticed, and made anew before a claim counts."""
+
+import numpy as np
+import pytest
+from _core import LOSSES, make, some_theta
+
+from sk_momentum._core.knobs import Full, Spanned
+
+
+@pytest.mark.parametrize("cls", [Full, Spanned])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_how_far_the_curvature_has_fallen_since_the_metric_was_made(loss, cls):
+    """By its mean over the rows; never below 1, and for the candidates of that metric alone."""
+    objective = make(loss, alphas=(0.2, 0.05))
+    geometry, theta = cls(objective), some_theta(objective, 2)
+    near, far = (objective.local(objective.all_margins(each)) for each in (theta, 5 * theta))
+    if loss.is_quadratic:
+        np.testing.assert_array_equal(geometry.left_behind(far), [1.0, 1.0])
+        return
+    h, least = objective.mean_curvature(near), objective.mean_curvature(far)
+    assert (least < 0.7 * h).all()
+    bound = loss.curvature_bound / h
+    np.testing.assert_allclose(geometry.left_behind(near), np.maximum(bound, 1.0))
+    geometry.reweight(near, np.array([True, False]))
+    np.testing.assert_allclose(geometry.left_behind(near), [1.0, max(bound[1], 1.0)])
+    np.testing.assert_allclose(geometry.left_behind(far)[0], h[0] / least[0])
+    geometry.reweight(far, np.array([True, True]))
+    np.testing.assert_array_equal(geometry.left_behind(near), [1.0, 1.0])
+    geometry.forget(np.array([True, False]))
+    np.testing.assert_allclose(geometry.left_behind(far)[0], loss.curvature_bound / least[0])
+    kept = np.array([False, True])
+    geometry.keep(kept)
+    objective.keep(kept)
+    near = objective.local(objective.all_margins(theta[1:]))
+    np.testing.assert_array_equal(geometry.left_behind(near), [1.0])
