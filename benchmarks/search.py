@@ -22,12 +22,15 @@ from epoch import binary_table
 from memory import peak_of_fit
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
 import sk_momentum
 from sk_momentum import MomentumGridSearchCV, MomentumLinearRegressor, MomentumLogisticClassifier
+from sk_momentum._estimators.validation import SeenTable
+from sk_momentum._search.scores import MEASURES, scores_at_once
 
 FOLDS = KFold(5)
 # A search is repeated for this long; one that takes longer is run once.
@@ -174,7 +177,36 @@ def memory(rows):
             print(line, flush=True)
 
 
-TASKS = {"mini_batches": mini_batches, "small": small, "gram": gram, "memory": memory}
+def scores(rows, candidates=32):
+    """Scoring alone, of 2,000 rows: all candidates at once beside scikit-learn's scorers."""
+    print(f"\nscores of {candidates} candidates on 2,000 x {COLUMNS}, milliseconds a candidate")
+    print(f"  {'scoring':<30}{'at once':>9}{'scorer':>9}{'ratio':>8}")
+    for estimator, (X, y) in (
+        (MomentumLogisticClassifier, binary_table(2000, COLUMNS)),
+        (MomentumLinearRegressor, regression_table(2000, COLUMNS)),
+    ):
+        finals = [estimator(alpha=alpha).fit(X, y) for alpha in np.geomspace(1e-4, 1, candidates)]
+        for name, measure in MEASURES[estimator].items():
+            scorer, seen, times = check_scoring(finals[0], name), SeenTable(X), []
+            for _ in range(20):
+                start = time.perf_counter()
+                scores_at_once(finals, X, y, measure)
+                half = time.perf_counter()
+                with seen.in_use():  # as the search asks it
+                    for final in finals:
+                        scorer(final, X, y)
+                times.append((half - start, time.perf_counter() - half))
+            ours, theirs = 1e3 * np.median(times, axis=0) / candidates
+            print(f"  {name or 'own score':<30}{ours:>9.3f}{theirs:>9.3f}{ours / theirs:>8.2f}")
+
+
+TASKS = {
+    "mini_batches": mini_batches,
+    "small": small,
+    "gram": gram,
+    "memory": memory,
+    "scores": scores,
+}
 
 
 def versions():
