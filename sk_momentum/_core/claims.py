@@ -95,8 +95,8 @@ def is_left_behind(descent, norm):
     """Where the curvature has fallen so far since P was made that norm^2 / 2 says too little.
 
     Rows that are all but separated lose their curvature by a factor of ten an epoch and more: a
-    norm in a P of two epochs ago has been 1/70 of that at the point.  P is at most so many times
-    the Hessian, since l2 does not fall.
+    norm in a P of two epochs ago has been 1/70 of that at the point.  On average over the rows P
+    is so many times the Hessian there, or less: l2 does not fall.
     """
     if descent.mean is not None or not descent.stopping.follows_curvature:
         return np.zeros(len(norm), dtype=bool)

@@ -229,9 +229,8 @@ class DaskRows(SummedRows):
         if self.brings is None:
             return super().gradient(local, n_parameters)
         handles = [local.R, local.W]
-        told = self._sum(gradient_and_hessians_of, *self.brings, handles=handles)
-        G, hessians, curvatures = told
-        self.brought, self.curvatures = (local, hessians), (local, curvatures)
+        G, *brought = self._sum(gradient_and_hessians_of, *self.brings, handles=handles)
+        self.brought, self.curvatures = (local, brought[0]), (local, brought[1])
         return G[..., :n_parameters]
 
     def hessian(self, local, candidate, center, p, every=1):
@@ -245,8 +244,10 @@ class DaskRows(SummedRows):
 
     def mean_curvature(self, local):
         """The mean of the loss's curvatures over rows and outputs, of shape (m,)."""
-        if self.curvatures[0] is local:
-            return self.curvatures[1]
+        # Taken once: workers are not to keep the vectors of a point for it.
+        (known, found), self.curvatures = self.curvatures, (None, None)
+        if known is local:
+            return found
         return self._sum(mean_curvature_of, handles=[local.W], reads=False)
 
     def moments(self, every=1):
