@@ -163,6 +163,7 @@ def test_steps_along_margins(both):
             margins = rows.margins(theta)
             local = rows.local(margins)
             said += [local.value, rows.gradient(local, D + 1), rows.gradient(local, D)]
+            said += [rows.mean_curvature(local)]
             said += [rows.hessian(local, 1, np.linspace(-1, 1, D), D + 1)]
             u, delta = points(rows, seed=1), rows.margins(points(rows, seed=2))
             for other in (None, delta):
@@ -266,6 +267,10 @@ def test_hessians_from_the_read_of_a_gradient(rows_of):
             said += [one.hessian(local, 0, 2 * center, p)]
             elsewhere = one.local(one.margins(points(rows, seed=seed + 5)))
             said += [one.hessian(elsewhere, 1, center, p)]
+            # The mean curvature that came along is that of its own point.
+            before = getattr(one, "reads", 0)
+            said += [one.mean_curvature(each) for each in (local, elsewhere, elsewhere)]
+            assert getattr(one, "reads", 0) == before
     same(tuple(found), tuple(expected))
 
 

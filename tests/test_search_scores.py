@@ -47,6 +47,17 @@ def test_measures_are_the_scorers(loss, scoring, kind):
     assert len(set(scores)) > 1
 
 
+@pytest.mark.parametrize(("loss", "scoring"), CASES)
+def test_of_rows_far_from_zero_too(loss, scoring):
+    """A date beside them: in float32 x . w and b cancel to less than the digits that are left."""
+    X, y = problem(loss)
+    dates = 20_240_101 + np.random.default_rng(0).integers(0, 31, len(X))
+    X = np.column_stack([X, dates]).astype(np.float32)
+    finals = [estimator_class(loss)(alpha=alpha).fit(X, y) for alpha in (1e-3, 1.0)]
+    scores = scores_at_once(finals, X, y, measure_of(scoring, finals[0]))
+    np.testing.assert_allclose(scores, asked(finals, scoring, X, y), rtol=1e-5)
+
+
 @pytest.mark.parametrize("loss", ["binary", "several_targets"])
 def test_candidates_are_measured_a_few_at_a_time(loss, monkeypatch):
     X, y = problem(loss)

@@ -50,7 +50,6 @@ def verify_claims(descent, status, norm, claimed):
     if any(behind):
         descent.rule.distrust_metric(behind)
         status[behind] = None
-        claimed = claimed & ~behind
     unknown = claimed & ~descent.geometry.measures_gap
     if any(unknown):
         local = descent.rule.local if descent.mean is None else None
