@@ -13,6 +13,7 @@ from sk_momentum._core.geometry.curvature import CURVATURE_FLOOR
 from sk_momentum._core.knobs import Full, MeanCurvature, Spanned, make_geometry, preconditioner_of
 from sk_momentum._core.objective import Objective
 from sk_momentum._core.penalties import ElasticNet
+from sk_momentum._core.rows import dense
 from sk_momentum._core.rows.design import COLUMNS_A_SWEEP, GRAM_EPOCHS
 from sk_momentum._core.rows.make import make_design
 from sk_momentum._core.rows.threaded import ThreadedRows
@@ -168,9 +169,89 @@ def test_when_it_is_chosen():
         assert narrow.rows.gram_pays
         assert narrow.rows.row_gram_pays == pays
         assert type(make_geometry("full", narrow, both_auto=True)) is (Spanned if pays else Full)
-    for n, pays in ((limit, True), (limit + 1, False)):
-        X = np.broadcast_to(np.arange(limit + 5.0), (n, limit + 5))
-        assert make(CURVED[0], X=X).rows.row_gram_pays == pays
+    quadratic = next(loss for loss in LOSSES if loss.is_quadratic)
+    for loss, most in ((CURVED[0], limit), (quadratic, 2 * limit)):
+        for n, pays in ((most, True), (most + 1, False)):
+            X = np.broadcast_to(np.arange(most + 5.0), (n, most + 5))
+            assert make(loss, X=X).rows.row_gram_pays == pays
+
+
+def many(kind, n=300, d=500):
+    """Rows whose Gram matrix has a flat spectrum, or five large eigenvalues."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    if kind == "factors":
+        X = 3 * rng.standard_normal((n, 5)) @ rng.standard_normal((5, d)) + 0.3 * X
+    return X
+
+
+@pytest.mark.parametrize("kind", ["flat", "factors"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_float32_is_taken_where_its_rounding_is_small_beside_the_penalty(loss, kind):
+    """|E| of B' K B at most half of l2; float64 where it is ten times as much, or l2 is 0."""
+    objective = make(loss, X=many(kind))
+    rows, center = objective.rows, objective.moments.center
+    seen = np.ones(objective.n_features, dtype=bool)
+    h = loss.curvature_bound
+    root = np.sqrt(h * rows.weights)
+    X = rows.design.X - center
+    E = (rows.row_gram(center, seen, np.float32) - X @ X.T) * root * root[:, None]
+    size = np.linalg.norm(E, 2)
+    taken = {}
+    for l2 in (0.0, *np.logspace(-9, 1, 41)):
+        taken[l2] = rows.row_space(center, seen, h, l2).K.dtype == np.float32
+        assert size <= 0.5 * l2 or not taken[l2]
+    assert any(taken.values())
+    assert all(taken[l2] for l2 in taken if l2 > 1e3 * size)
+    few = make(loss, X=many(kind, n=20))
+    space = few.rows.row_space(few.moments.center, seen, h, 10.0)
+    assert space.K.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["flat", "factors"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_directions_of_float32_are_those_of_float64(loss, kind):
+    """To |E| / l2, at first and re-weighted; norms too."""
+    X, alphas = many(kind), (0.1, 1.0)
+    geometries, G = [], None
+    for chosen in (np.float32, np.float64):
+        objective = make(loss, X=X, alphas=alphas)
+        geometry = Spanned(objective)
+        assert geometry.space.K.dtype == np.float32
+        geometry.space.K = objective.rows.row_gram(geometry.center, geometry.seen, chosen)
+        geometry.forget(np.ones(2, dtype=bool))
+        geometries.append(geometry)
+    theta = some_theta(objective, 2, scale=0.01)
+    G = objective.evaluate(theta)[1]
+    for reweighted in (False, geometry.can_reweight):
+        for each in geometries:
+            if reweighted:
+                local = each.objective.local(each.objective.all_margins(theta))
+                each.reweight(local, np.ones(2, dtype=bool))
+        (U, norm), (exact, exact_norm) = (
+            (each.direction(G), each.norm(G, objective.coefficients(theta))) for each in geometries
+        )
+        assert np.isfinite(U).all() and U.dtype == np.float64
+        np.testing.assert_allclose(norm, exact_norm, rtol=0.02)
+        error = np.linalg.norm((U - exact).reshape(2, -1), axis=1)
+        assert np.all(error <= 0.05 * np.linalg.norm(exact.reshape(2, -1), axis=1))
+        assert error.any()
+
+
+def test_panels_of_columns_make_the_same_gram_matrix(monkeypatch):
+    """Whatever their width, of chosen columns and of all."""
+    X = many("flat", n=30)
+    objective = make(LOSSES[0], X=X)
+    center = objective.moments.center
+    for columns in (np.arange(500), np.arange(3, 300), np.flatnonzero(np.arange(500) % 3)):
+        rows = (X - center)[:, columns]
+        for share in (1, 16, 500):
+            monkeypatch.setattr(dense, "ROW_GRAM_SHARE", share)
+            monkeypatch.setattr(dense, "LARGEST_PANEL", 1)
+            for dtype, rtol in ((np.float64, 1e-12), (np.float32, 1e-5)):
+                K = objective.rows.design.row_gram(center, columns, dtype)
+                assert K.dtype == dtype
+                np.testing.assert_allclose(K, rows @ rows.T, rtol=rtol, atol=500 * rtol)
 
 
 def genes(n=50, d=WIDE, *, seed=0):

@@ -42,7 +42,8 @@ class Spanned(Centered):
         self.seen = self.variances > 0
         diagonal = self.bound.c * self.variances + self.l2[:, None] * self.seen
         check_scales(diagonal, objective.dtype)
-        self.space = objective.rows.row_space(self.center, self.seen)
+        least = float(self.l2.min())
+        self.space = objective.rows.row_space(self.center, self.seen, self.bound.c, least)
         m = len(self.l2)
         self.metrics, self.factors = [None] * m, np.ones((m, 2))
         # The mean curvature that P is made of.

@@ -109,8 +109,8 @@ class Design:
         """Whether a Gram matrix costs no more than what it saves at least."""
         return self.gram_epochs <= GRAM_EPOCHS
 
-    # Whether a Gram matrix of the rows costs no more than what it saves at least.
-    row_gram_pays = False
+    # What a Gram matrix of the rows costs, in sweeps; inf where there is none.
+    row_gram_epochs = np.inf
 
     # Whether a second product with a block finds it in the cache, and costs less than the first.
     carries_images = False

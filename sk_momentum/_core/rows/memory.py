@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from .design import GRAM_EPOCHS
 from .origin import Origin
 from .protocol import Expansion, Rows
 from .row_space import RowSpace
@@ -235,16 +236,17 @@ class MemoryRows(Targets, Rows):
 
     @property
     def row_gram_pays(self):
-        """As the design's."""
-        return self.design.row_gram_pays
+        """Whether it costs no more than what it saves; of a curved loss it is factored often."""
+        most = GRAM_EPOCHS * (2 if self.loss.is_quadratic else 1)
+        return self.design.row_gram_epochs <= most
 
-    def row_gram(self, center, seen):
+    def row_gram(self, center, seen, dtype):
         """(x_i - center)' (x_j - center) over some columns, of shape (n_rows, n_rows)."""
-        return self.design.row_gram(center, np.flatnonzero(seen))
+        return self.design.row_gram(center, np.flatnonzero(seen), dtype)
 
-    def row_space(self, center, seen):
+    def row_space(self, center, seen, h, l2):
         """The Gram matrix of the rows about a center, of some columns."""
-        return RowSpace(self, center, seen)
+        return RowSpace(self, center, seen, h, l2)
 
     def forward_all(self, W, out=None):
         """W X', of shape (q, n_rows)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, reduce
+from operator import iadd
 
 import numpy as np
 from scipy import sparse
@@ -157,14 +158,14 @@ class ThreadedRows(SummedRows, MemoryRows):
             return [rows for rows, _ in self.chunks]
         return [each for each in np.array_split(rows, len(self.chunks)) if len(each)]
 
-    def row_gram(self, center, seen):
+    def row_gram(self, center, seen, dtype):
         """As the design's, over chunks of columns: as many as of rows."""
 
         def of(columns):
-            return self.design.row_gram(center, columns)
+            return self.design.row_gram(center, columns, dtype)
 
         columns = np.array_split(np.flatnonzero(seen), len(self.chunks))
-        return reduced(of, columns, added, self.n_rows**2, self.design)
+        return reduced(of, columns, iadd, self.n_rows**2, self.design)
 
     def forward_all(self, W, out=None):
         """W X', of shape (q, n_rows)."""
