@@ -161,14 +161,15 @@ def test_values_too_large_to_square_are_refused(container, dtype):
         assert np.isfinite(moments.variances).all()
 
 
-def test_cross_moments_of_targets_and_columns(container, centered):
-    """About the targets' mean or about 0; the columns about any center."""
-    X, s = table(N, D), weights(N)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_cross_moments_of_targets_and_columns(container, weighted):
+    """About any mean and any center; of unequal weights and of equal ones."""
+    X, s = table(N, D), weights(N) if weighted else np.full(N, 1 / N)
     Y = np.random.default_rng(0).standard_normal((3, N)) + 2.0
     rows = MemoryRows(design=make_design(container(X)), Y=Y, s=s, loss=HalfSquaredError())
     center = np.linspace(-1.0, 2.0, D)
-    mean, squares, cross = rows.cross(center, centered)
-    np.testing.assert_allclose(mean, Y @ s if centered else np.zeros(3), rtol=1e-12)
+    mean = np.array([0.0, 2.0, -1.5])
+    squares, cross = rows.cross(mean, center)
     R = Y - mean[:, None]
     np.testing.assert_allclose(squares, np.square(R) @ s, rtol=1e-12)
     np.testing.assert_allclose(cross, (R * s) @ (X - center), rtol=1e-11, atol=1e-13)

@@ -231,7 +231,8 @@ def test_directions_of_float32_are_those_of_float64(loss, kind):
         (U, norm), (exact, exact_norm) = (
             (each.direction(G), each.norm(G, objective.coefficients(theta))) for each in geometries
         )
-        assert np.isfinite(U).all() and U.dtype == np.float64
+        assert U.dtype == np.float64
+        assert np.isfinite(U).all()
         np.testing.assert_allclose(norm, exact_norm, rtol=0.02)
         error = np.linalg.norm((U - exact).reshape(2, -1), axis=1)
         assert np.all(error <= 0.05 * np.linalg.norm(exact.reshape(2, -1), axis=1))

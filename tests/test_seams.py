@@ -139,10 +139,9 @@ class Halves(Rows):
         mean = sum(w * m for w, m, _ in moments) / weight
         return weight, mean, sum(G + w * np.outer(m - mean, m - mean) for w, m, G in moments)
 
-    def cross(self, center, centered):
-        mean = sum(self.both("weighted_sum")) * centered
-        squares, C = zip(*self.both("cross_about", mean, center))
-        return mean, sum(squares), sum(C)
+    def cross(self, mean, center):
+        squares, C = zip(*self.both("cross", mean, center))
+        return sum(squares), sum(C)
 
     def gram_product(self, center, V):
         return sum(self.both("gram_product", center, V))

@@ -36,8 +36,10 @@ class QuadraticObjective(Objective):
     @cached_property
     def _cross(self):
         """ybar (k,), yy (k,), C (k, d), and the Gram matrix about xbar, in float64."""
-        cross = self.rows.cross(self.moments.center, self.fit_intercept)
-        return *cross, self.moments.gram
+        mean = self._best_constant
+        if not self.fit_intercept:
+            mean = np.zeros_like(mean)
+        return mean, *self.rows.cross(mean, self.moments.center), self.moments.gram
 
     def _terms(self, W):
         """The size of the terms that cancel in 2 F: yy + w' diag(G) w, of shape (m,)."""

@@ -1,5 +1,6 @@
 """Linear regression, one target or several."""
 
+import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -156,7 +157,8 @@ class MomentumLinearRegressor(MultiOutputMixin, RegressorMixin, BaseMomentum):
 
     def _encode_targets(self, rows, *, new, names):
         k = self._check_width(rows.y, new=new, names=names)
-        refuse_too_large(rows.y, rows.X.dtype, names.y)
+        if rows.X.dtype != np.float64:
+            refuse_too_large(rows.y, rows.X.dtype, names.y)
         return rows.y.reshape(-1, k), rows.weights
 
     def _check_width(self, y, *, new, names):

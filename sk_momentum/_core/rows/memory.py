@@ -209,22 +209,17 @@ class MemoryRows(Targets, Rows):
         first = np.arange(0, self.n_rows - every + 1, every)
         return first + np.random.RandomState(0).randint(every, size=len(first))
 
-    def cross(self, center, centered):
-        """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""
-        mean = self.weighted_sum()
-        if not centered:
-            mean = np.zeros_like(mean)
-        return mean, *self.cross_about(mean, center)
-
-    def cross_about(self, mean, center):
+    def cross(self, mean, center):
         """Squares (k,) and cross moments (k, d) about a mean and a center."""
         C, yy = np.zeros((self.n_outputs, self.n_features)), np.zeros(self.n_outputs)
+        # Equal weights are a factor at the end.
+        equal = bool(np.all(self.s == self.s[0]))
         for rows, block in self.design.blocks:
             R = self.Y[:, rows] - mean[:, None]
-            weighted = R * self.s[rows]
+            weighted = R if equal else R * self.s[rows]
             yy += np.einsum("kr,kr->k", R, weighted)
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
-        return yy, C
+        return (yy * self.s[0], C * self.s[0]) if equal else (yy, C)
 
     def gram_product(self, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""

@@ -215,10 +215,10 @@ class Rows(ABC):
         """Weight, mean and Gram matrix about the mean, of one row of ``every`` so many."""
 
     @abstractmethod
-    def cross(self, center: np.ndarray, centered: bool) -> tuple:
-        """Of the targets: mean (k,), squares (k,) and cross moments with the columns (k, d).
+    def cross(self, mean: np.ndarray, center: np.ndarray) -> tuple:
+        """Squares (k,) of the targets about ``mean``; cross moments with the columns (k, d).
 
-        About their mean and ``center``; about 0 where not ``centered``.
+        The columns about ``center``.
         """
 
     @abstractmethod

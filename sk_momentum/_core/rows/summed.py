@@ -79,11 +79,9 @@ class SummedRows(Rows):
             self.rough_mean, *self._sum(MemoryRows.sums, self.rough_mean)
         )
 
-    def cross(self, center, centered):
-        """Mean (k,), squares (k,) and cross moments (k, d) of the targets with the columns."""
-        mean = self._sum(Targets.weighted_sum, reads=False)
-        mean = mean if centered else np.zeros_like(mean)
-        return mean, *self._sum(MemoryRows.cross_about, mean, center)
+    def cross(self, mean, center):
+        """Squares (k,) and cross moments (k, d) about a mean and a center."""
+        return self._sum(MemoryRows.cross, mean, center)
 
     def gram_product(self, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""

@@ -193,7 +193,3 @@ class Targets:
     def totals(self):
         """What the best constant follows from."""
         return self.loss.totals(self.Y, self.s, self.n_outputs)
-
-    def weighted_sum(self):
-        """sum_i s_i y_i, of shape (k,)."""
-        return self.Y @ self.s
