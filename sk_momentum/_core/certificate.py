@@ -136,5 +136,6 @@ def _square_of_bound(bound, G, l2, free):
         return square + root.squares(G_w).sum()
     H = bound.matrix(l2)
     for g, own in zip(G_w, free):
-        square += inverse_root(H * np.outer(own, own)).squares(g[None])[0]
+        if own.any():
+            square += inverse_root(H[np.ix_(own, own)]).squares(g[None, own])[0]
     return square
