@@ -199,13 +199,13 @@ def test_float32_is_taken_where_its_rounding_is_small_beside_the_penalty(loss, k
     size = np.linalg.norm(E, 2)
     taken = {}
     for l2 in (0.0, *np.logspace(-9, 1, 41)):
-        taken[l2] = rows.row_space(center, seen, h, l2).K.dtype == np.float32
+        taken[l2] = rows.row_space(center, seen, h).gram(l2).dtype == np.float32
         assert size <= 0.5 * l2 or not taken[l2]
     assert any(taken.values())
     assert all(taken[l2] for l2 in taken if l2 > 1e3 * size)
     few = make(loss, X=many(kind, n=20))
-    space = few.rows.row_space(few.moments.center, seen, h, 10.0)
-    assert space.K.dtype == np.float64
+    space = few.rows.row_space(few.moments.center, seen, h)
+    assert space.gram(10.0).dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", ["flat", "factors"])
@@ -217,9 +217,10 @@ def test_directions_of_float32_are_those_of_float64(loss, kind):
     for chosen in (np.float32, np.float64):
         objective = make(loss, X=X, alphas=alphas)
         geometry = Spanned(objective)
-        assert geometry.space.K.dtype == np.float32
-        geometry.space.K = objective.rows.row_gram(geometry.center, geometry.seen, chosen)
-        geometry.forget(np.ones(2, dtype=bool))
+        assert geometry.space.gram(0.1).dtype == np.float32
+        if chosen == np.float64:
+            geometry.space.rounding_of_float32 = np.inf
+            geometry.forget(np.ones(2, dtype=bool))
         geometries.append(geometry)
     theta = some_theta(objective, 2, scale=0.01)
     G = objective.evaluate(theta)[1]
@@ -237,6 +238,18 @@ def test_directions_of_float32_are_those_of_float64(loss, kind):
         error = np.linalg.norm((U - exact).reshape(2, -1), axis=1)
         assert np.all(error <= 0.05 * np.linalg.norm(exact.reshape(2, -1), axis=1))
         assert error.any()
+
+
+def test_every_candidate_has_the_arithmetic_that_it_has_alone():
+    """Those whose penalty hides what float32 rounds, and those whose does not."""
+    X, alphas = many("factors"), (1e-9, 1.0)
+    together = Spanned(make(LOSSES[0], X=X, alphas=alphas))
+    G = some_theta(together.objective, 2)
+    U = together.direction(G)
+    for i, alpha in enumerate(alphas):
+        alone = Spanned(make(LOSSES[0], X=X, alphas=(alpha,)))
+        assert alone.space.gram(alpha).dtype == (np.float64, np.float32)[i]
+        np.testing.assert_allclose(alone.direction(G[i : i + 1])[0], U[i], rtol=1e-6, atol=1e-12)
 
 
 def test_panels_of_columns_make_the_same_gram_matrix(monkeypatch):

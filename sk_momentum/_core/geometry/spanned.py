@@ -42,8 +42,7 @@ class Spanned(Centered):
         self.seen = self.variances > 0
         diagonal = self.bound.c * self.variances + self.l2[:, None] * self.seen
         check_scales(diagonal, objective.dtype)
-        least = float(self.l2.min())
-        self.space = objective.rows.row_space(self.center, self.seen, self.bound.c, least)
+        self.space = objective.rows.row_space(self.center, self.seen, self.bound.c)
         m = len(self.l2)
         self.metrics, self.factors = [None] * m, np.ones((m, 2))
         # The mean curvature that P is made of.
@@ -91,7 +90,7 @@ class Spanned(Centered):
 
     def _placed(self, i, roots, h, exact):
         """P of a candidate from its blocks, with h their mean."""
-        least = LEAST_PENALTY * self.space.trace(roots)
+        least = LEAST_PENALTY * self.space.trace(roots, self.l2[i])
         l2 = max(self.l2[i], least) or 1.0
         b = INTERCEPT_SHARE * h
         kappa = l2 / b if self.bound.fit_intercept else 0.0

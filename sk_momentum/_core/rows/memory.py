@@ -239,9 +239,9 @@ class MemoryRows(Targets, Rows):
         """(x_i - center)' (x_j - center) over some columns, of shape (n_rows, n_rows)."""
         return self.design.row_gram(center, np.flatnonzero(seen), dtype)
 
-    def row_space(self, center, seen, h, l2):
+    def row_space(self, center, seen, h):
         """The Gram matrix of the rows about a center, of some columns."""
-        return RowSpace(self, center, seen, h, l2)
+        return RowSpace(self, center, seen, h)
 
     def forward_all(self, W, out=None):
         """W X', of shape (q, n_rows)."""

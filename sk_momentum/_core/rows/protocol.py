@@ -241,10 +241,10 @@ class Rows(ABC):
     def curvature_along(self, steps: Steps) -> np.ndarray:
         """sum_i s_i d_ij d_il along the margins d of J steps, of shape (m, J, J)."""
 
-    def row_space(self, center: np.ndarray, seen: np.ndarray, h: float, l2: float) -> Any:
+    def row_space(self, center: np.ndarray, seen: np.ndarray, h: float) -> Any:
         """The Gram matrix of the rows about a center, of some columns: a `RowSpace`.
 
-        For losses of curvature up to h and penalties from l2 on.
+        For losses of curvature up to h.
         """
         raise NotImplementedError(f"{type(self).__name__} have no Gram matrix of the rows.")
 

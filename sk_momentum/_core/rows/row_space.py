@@ -18,6 +18,8 @@ is the unit roundoff 2^-24.  On the span of the rows the inverse is then that of
 which is within 1 + |E| / l2 of 1: as good a metric where rounding is small beside the penalty.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
@@ -43,26 +45,33 @@ class RowSpace:
         The columns that count.
     h : float
         A bound on the curvature of the losses.
-    l2 : float
-        The least penalty.
     """
 
-    def __init__(self, rows, center, seen, h, l2):
-        self.rows, self.center, self.seen = rows, center, seen
-        in_single = rows.n_rows >= FLOAT32_PAYS * COLUMNS_A_SWEEP and self._single_serves(h, l2)
-        self.K = rows.row_gram(center, seen, np.float32 if in_single else np.float64)
-        self._last = None
+    def __init__(self, rows, center, seen, h):
+        self.rows, self.center, self.seen, self.h = rows, center, seen, h
+        self._grams, self._last = {}, None
 
-    def _single_serves(self, h, l2):
-        """Whether in float32 rounding of B' K B, B_i^2 = h s_i, is small beside l2.
+    def gram(self, l2):
+        """K, in the arithmetic that does for a penalty: of every candidate what it has alone."""
+        dtype = np.float32 if self.rounding_of_float32 <= l2 else np.float64
+        if dtype not in self._grams:
+            self._grams[dtype] = self.rows.row_gram(self.center, self.seen, dtype)
+        return self._grams[dtype]
+
+    @cached_property
+    def rounding_of_float32(self):
+        """What float32 makes of |B' K B|_F, B_i^2 = h s_i; inf where it would gain nothing.
 
         E |M z|^2 = |M|_F^2 for vectors z of random signs.
         """
-        root = np.sqrt(h * self.rows.weights)
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], (1, PROBES, self.rows.n_rows))
+        n = self.rows.n_rows
+        if n < FLOAT32_PAYS * COLUMNS_A_SWEEP:
+            return np.inf
+        root = np.sqrt(self.h * self.rows.weights)
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (1, PROBES, n))
         images = self.margins(self.combined(signs * root)) * root
         size = np.sqrt(np.square(images).sum() / PROBES)
-        return ROUNDINGS * np.finfo(np.float32).epsneg * size <= l2
+        return float(ROUNDINGS * np.finfo(np.float32).epsneg * size)
 
     def uniform(self, h):
         """Roots of the blocks h s_i, of one output."""
@@ -113,9 +122,9 @@ class RowSpace:
         V -= Y.sum(axis=-1, keepdims=True) * self.center
         return V * self.seen
 
-    def trace(self, roots):
+    def trace(self, roots, l2):
         """That of B' K B, for roots (n_rows, k, k), over k."""
-        return float(np.einsum("nca,nca,nn->", roots, roots, self.K)) / roots.shape[-1]
+        return float(np.einsum("nca,nca,nn->", roots, roots, self.gram(l2))) / roots.shape[-1]
 
 
 class RowMetric:
@@ -132,7 +141,7 @@ class RowMetric:
     def __init__(self, space, roots, l2, kappa):
         self.roots = roots
         n, k, _ = roots.shape
-        K = space.K + kappa
+        K = space.gram(l2) + kappa
         self.dtype, roots = K.dtype, roots.astype(K.dtype)
         if k == 1:
             root = roots[:, 0, 0]
