@@ -58,7 +58,7 @@ def plain_F(objective, theta):
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize(("loss", "container", "kind"), cases())
+@pytest.mark.parametrize(("loss", "container", "kind"), list(cases()))
 def test_F_and_its_gradient(loss, container, kind, fit_intercept):
     objective = make(loss, container, alphas=ALPHAS, kind=kind, fit_intercept=fit_intercept)
     theta = some_theta(objective, 3)
@@ -80,7 +80,7 @@ def test_F_and_its_gradient(loss, container, kind, fit_intercept):
     np.testing.assert_array_equal(again, G_known)
 
 
-@pytest.mark.parametrize(("loss", "container", "kind"), cases())
+@pytest.mark.parametrize(("loss", "container", "kind"), list(cases()))
 def test_an_l1_part_is_in_F_but_not_in_the_gradient(loss, container, kind):
     both = make(loss, container, alphas=(0.3,), l1_ratio=0.25, kind=kind)
     ridge = make(loss, container, alphas=(0.3 * 0.75,), kind=kind)
@@ -94,7 +94,7 @@ def test_an_l1_part_is_in_F_but_not_in_the_gradient(loss, container, kind):
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize(("loss", "container", "kind"), cases())
+@pytest.mark.parametrize(("loss", "container", "kind"), list(cases()))
 def test_derivatives_along_steps(loss, container, kind, fit_intercept):
     """Slope and curvature in the amounts of two steps, with the penalty's part."""
     objective = make(loss, container, alphas=ALPHAS, kind=kind, fit_intercept=fit_intercept)
@@ -183,7 +183,7 @@ def test_restricted_to_columns_the_others_are_zero(loss, container):
     np.testing.assert_allclose(G_part, G[..., [0, 2, -1]], rtol=1e-9)
 
 
-@pytest.mark.parametrize(("loss", "container", "kind"), cases())
+@pytest.mark.parametrize(("loss", "container", "kind"), list(cases()))
 def test_candidates_that_stay_are_not_disturbed(loss, container, kind):
     objective = make(loss, container, alphas=ALPHAS, kind=kind)
     theta = some_theta(objective, 3)

@@ -7,36 +7,36 @@ import sys
 
 import numpy as np
 import pytest
+from _checks import checks_in_turns
 from _data import LOSSES, estimator_class, plain, problem, raw_table
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sk_momentum
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier
 
 CLASSES = [MomentumLinearRegressor, MomentumLogisticClassifier]
 SETTINGS = [
-    {"batch_size": 16, "max_iter": 50},
+    {"batch_size": 16, "max_iter": 20},
     {"alpha": 1e-3, "l1_ratio": 0.5},
-    {"learning_rate": 0.1, "momentum": 0.9, "momentum_type": "nesterov", "max_iter": 80},
-    {"learning_rate": "auto", "momentum": 0.5, "momentum_type": "heavy_ball", "max_iter": 80},
-    {"learning_rate": 0.3, "schedule": "adaptive", "max_iter": 80},
+    {"learning_rate": 0.1, "momentum": 0.9, "momentum_type": "nesterov", "max_iter": 30},
+    {"learning_rate": "auto", "momentum": 0.5, "momentum_type": "heavy_ball", "max_iter": 30},
+    {"learning_rate": 0.3, "schedule": "adaptive", "max_iter": 30},
     {"preconditioner": "full"},
-    {"learning_rate": 0.5, "momentum": 0.5, "preconditioner": "full", "max_iter": 80},
+    {"learning_rate": 0.5, "momentum": 0.5, "preconditioner": "full", "max_iter": 30},
     {
         "learning_rate": 0.1,
         "momentum": 0.8,
         "momentum_type": "heavy_ball",
         "preconditioner": "diagonal",
-        "max_iter": 80,
+        "max_iter": 30,
     },
     {"warm_start": True},
-    {"learning_rate": 0.1, "momentum": 0.5, "warm_start": True, "max_iter": 80},
-    {"learning_rate": 0.3, "momentum": 0.5, "average": True, "max_iter": 80},
+    {"learning_rate": 0.1, "momentum": 0.5, "warm_start": True, "max_iter": 30},
+    {"learning_rate": 0.3, "momentum": 0.5, "average": True, "max_iter": 30},
 ]
 
 
@@ -57,21 +57,16 @@ def expected_failures(estimator):
     return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in kinds}
 
 
+# The settings meet all checks, of both classes in turns; either class by itself does, too.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([cls() for cls in CLASSES])
-def test_check_estimator(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [cls(**settings) for cls in CLASSES for settings in SETTINGS]
-    + [MomentumLinearRegressor(fit_intercept=False)],
-    expected_failed_checks=expected_failures,
+@checks_in_turns(
+    *([cls()] for cls in CLASSES),
+    [MomentumLinearRegressor(fit_intercept=False)],
+    *([cls(**settings) for cls in CLASSES] for settings in SETTINGS),
+    expected_failures=expected_failures,
 )
-def test_check_estimator_with_other_arguments(estimator, check):
+def test_check_estimator(estimator, check):
     check(estimator)
 
 

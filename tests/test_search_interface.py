@@ -6,6 +6,7 @@ from unittest import SkipTest
 
 import numpy as np
 import pytest
+from _checks import checks_in_turns
 from _data import plain, problem, raw_table
 from _same_search import (
     BOTH,
@@ -20,7 +21,6 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_momentum import (
     MomentumGridSearchCV,
@@ -41,35 +41,41 @@ def test_the_signature_is_that_of_scikit_learn(searches):
 
 
 SEARCHES = [
-    MomentumGridSearchCV(
-        MomentumLogisticClassifier(tol=1e-2), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"
-    ),
-    MomentumGridSearchCV(
-        MomentumLinearRegressor(max_iter=20, tol=0),
-        {"learning_rate": [0.01, 0.1], "momentum": [0.0, 0.5]},
-        cv=2,
-        error_score="raise",
-    ),
-    MomentumGridSearchCV(
-        make_pipeline(StandardScaler(), MomentumLogisticClassifier()),
-        {CLASSIFIER + "alpha": [0.1, 1.0]},
-        cv=2,
-        error_score="raise",
-    ),
-    MomentumRandomizedSearchCV(
-        MomentumLogisticClassifier(tol=1e-2),
-        {"alpha": [0.1, 1.0, 10.0]},
-        n_iter=2,
-        cv=2,
-        random_state=0,
-        error_score="raise",
-    ),
+    [
+        MomentumGridSearchCV(
+            MomentumLogisticClassifier(tol=1e-2), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"
+        ),
+        MomentumRandomizedSearchCV(
+            MomentumLogisticClassifier(tol=1e-2),
+            {"alpha": [0.1, 1.0, 10.0]},
+            n_iter=2,
+            cv=2,
+            random_state=0,
+            error_score="raise",
+        ),
+    ],
+    [
+        MomentumGridSearchCV(
+            MomentumLinearRegressor(max_iter=20, tol=0),
+            {"learning_rate": [0.01, 0.1], "momentum": [0.0, 0.5]},
+            cv=2,
+            error_score="raise",
+        )
+    ],
+    [
+        MomentumGridSearchCV(
+            make_pipeline(StandardScaler(), MomentumLogisticClassifier()),
+            {CLASSIFIER + "alpha": [0.1, 1.0]},
+            cv=2,
+            error_score="raise",
+        )
+    ],
 ]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(SEARCHES)
+@checks_in_turns(*SEARCHES)
 def test_check_estimator(estimator, check):
     """No failure that scikit-learn's search has not."""
     try:
