@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sk_momentum import MomentumLinearRegressor, MomentumLogisticClassifier, to_sklearn
 
 pytestmark = [
+    pytest.mark.interop,
     # What these tools do is theirs.
     pytest.mark.filterwarnings("ignore"),
 ]

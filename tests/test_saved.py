@@ -158,6 +158,7 @@ def test_pickles_name_public_classes_only(name, tmp_path):
     assert ours
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize("name", NAMES)
 def test_skops_has_to_trust_our_public_names_only(name):
     """Beside what a search of scikit-learn's own asks for."""

@@ -225,6 +225,7 @@ def test_selection_keeps_what_an_l1_part_left(l1_ratio, diabetes):
 elsewhere = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@pytest.mark.interop
 @elsewhere
 def test_shap(tumours):
     """The exact Shapley values of a linear model: w_j (x_ij - mean_j)."""
@@ -235,6 +236,7 @@ def test_shap(tumours):
     np.testing.assert_allclose(values, model.coef_ * (X - X.mean(axis=0)), atol=1e-8)
 
 
+@pytest.mark.interop
 @elsewhere
 def test_fairlearn(tumours):
     """A reduction: a sequence of fits with weights."""
@@ -264,6 +266,7 @@ def test_imbalanced_learn(tumours):
     np.testing.assert_allclose(*found, atol=1e-5)
 
 
+@pytest.mark.interop
 @elsewhere
 def test_mapie(diabetes):
     """Intervals by cross-conformal prediction."""
@@ -276,6 +279,7 @@ def test_mapie(diabetes):
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+@pytest.mark.interop
 @elsewhere
 def test_category_encoders(tumours):
     """An encoder in front, a model within."""
@@ -309,6 +313,7 @@ class Pruning:
         return self.trial.should_prune()
 
 
+@pytest.mark.interop
 def test_optuna_prunes_within_a_fit(tumours):
     """What its pruner gives up is not carried on."""
     optuna = pytest.importorskip("optuna", reason="optuna is in the interop extra")
