@@ -101,8 +101,8 @@ ZOO = [
     *(("limited by conditioning", name, {"raw": True}) for name in TABLES[1:]),
     ("limited by conditioning", "wine", {"raw": True, "kind": "nesterov", "momentum": 0.0}),
     *(("decayed too soon", name, {"schedule": "invscaling", "max_iter": 150}) for name in TABLES),
-    *(("decayed too soon", name, {"schedule": "cosine", "max_iter": 100}) for name in TABLES),
-    *(("decayed too soon", name, {"schedule": fading}) for name in TABLES[:3]),
+    *(("decayed too soon", name, {"schedule": "cosine", "max_iter": 100}) for name in TABLES[:3]),
+    *(("decayed too soon", name, {"schedule": fading}) for name in TABLES[:2]),
     ("decayed too soon", "wine", {"schedule": fading, "share": 2e-3, "batch_size": 16}),
     ("held back by averaging", "diabetes", {"average": True}),
     ("held back by averaging", "breast_cancer", {"average": True}),
@@ -110,8 +110,7 @@ ZOO = [
 SPECIMENS = [(verdict, bad, name, settings) for verdict, name, settings in ZOO]
 SPECIMENS += [
     ("oscillating", swinging, name, {"kind": kind})
-    for name in TABLES
-    for kind in ("ema", "heavy_ball")
+    for name, kind in zip(TABLES, ["ema", "heavy_ball"] * 2)
 ]
 SPECIMENS += [
     # The log-loss is less curved than its bound far from the start, and then only swings.

@@ -90,7 +90,7 @@ def test_stable_range(kind, momentum, geometry):
         "preconditioner": geometry,
         "alpha": 0.0,
         "tol": 0,
-        "max_iter": 600,
+        "max_iter": 300,
     }
     below = MomentumLinearRegressor(0.98 * limit, **settings).fit(X, y)
     assert below.status_ == "max_iter"
