@@ -18,6 +18,7 @@ from _bad_fits import (
     params_of,
 )
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem, raw_table, scaled_table
+from _pairs import pairs
 from _zoo import warned
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -138,9 +139,7 @@ def test_a_log_loss_that_falls_above_the_bound_is_not_too_fast():
     assert good.loss_history_[-1] < model.loss_history_[-1]
 
 
-@pytest.mark.parametrize("rate", [1e-4, 1e-2, 1.0, 3.0])
-@pytest.mark.parametrize("name", ["breast_cancer", "wine"])
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
+@pairs(kind=MOMENTUM_TYPES, name=["breast_cancer", "wine"], rate=[1e-4, 1e-2, 1.0, 3.0])
 def test_oscillating_is_said_only_of_losses_that_rose(kind, name, rate):
     X, y = scaled_table(name)
     for momentum in (0.0, 0.9, 0.99):

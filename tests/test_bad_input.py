@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import LOSSES, estimator_class, plain, problem
+from _pairs import pairs
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -40,10 +41,7 @@ BAD_DATA = {
 }
 
 
-@pytest.mark.parametrize("fitted", [False, True], ids=["fresh", "fitted"])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("case", BAD_DATA)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, case=BAD_DATA, method=["fit", "partial_fit"], fitted=[False, True])
 def test_bad_data(loss, case, method, fitted):
     """A clear error; a fitted model carries on as if nothing had happened."""
     X, y = problem(loss)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, plain, problem, random_weights
+from _pairs import pairs
 from _twin import mean_loss, objective
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -124,9 +125,11 @@ class Interrupted(Exception):
     """What a user's schedule might raise; KeyboardInterrupt behaves alike."""
 
 
-@pytest.mark.parametrize("error", [Interrupted, KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"average": True}], ids=str)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(
+    loss=LOSSES,
+    settings=[{}, {"batch_size": 16}, {"average": True}],
+    error=[Interrupted, KeyboardInterrupt, MemoryError],
+)
 def test_an_interrupted_fit_leaves_the_model_as_it_was(loss, settings, error):
     X, y = problem(loss)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from _core import from_design
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
+from _pairs import pairs
 from scipy import sparse
 
 from sk_momentum._core.descent import descend
@@ -106,9 +107,7 @@ def assert_same_outcome(together, alone):
         )
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, momentum_type=MOMENTUM_TYPES, plan=PLANS)
 def test_together_is_alone(loss, momentum_type, plan):
     """Candidates that converge or diverge leave; the others do not notice."""
     rates, momenta, alphas = map(list, zip(*CANDIDATES, strict=True))
@@ -125,9 +124,7 @@ def test_together_is_alone(loss, momentum_type, plan):
     assert len({outcome.n_iter for outcome in outcomes}) > 1
 
 
-@pytest.mark.parametrize("preconditioner", ["diagonal", "full"])
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, container=[np.asarray, sparse.csr_matrix], preconditioner=["diagonal", "full"])
 def test_together_in_a_geometry(loss, container, preconditioner):
     """Every alpha has a metric of its own."""
     alphas = [1e-4, 1e-2, 1.0, 1e-2]

@@ -4,53 +4,44 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import LOSSES, assert_same_model, plain, problem, random_weights
+from _pairs import pairs
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
 AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
+SETTINGS = [{}, {"l1_ratio": 0.5}, {"batch_size": 8, "max_iter": 5}, {"average": True}, AUTO]
 CONTAINERS = [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array]
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_sparse_is_dense(loss, container):
+@pairs(loss=LOSSES, container=CONTAINERS, settings=[*SETTINGS, {"fit_intercept": False}])
+def test_sparse_is_dense(loss, container, settings):
     X, y = problem(loss)
     X, weights = np.where(abs(X) < 0.5, 0, X), random_weights(len(y))
-    for settings in (
-        {},
-        {"l1_ratio": 0.5},
-        {"batch_size": 8, "max_iter": 5},
-        {"fit_intercept": False},
-        AUTO,
-    ):
-        dense = plain(loss, **settings).fit(X, y, sample_weight=weights)
-        model = plain(loss, **settings).fit(container(X), y, sample_weight=weights)
-        assert_same_model(model, dense)
-        np.testing.assert_allclose(model.predict(container(X)), dense.predict(X), atol=1e-6)
-        assert isinstance(model.coef_, np.ndarray)
-        assert isinstance(model.predict(container(X)), np.ndarray)
+    dense = plain(loss, **settings).fit(X, y, sample_weight=weights)
+    model = plain(loss, **settings).fit(container(X), y, sample_weight=weights)
+    assert_same_model(model, dense)
+    np.testing.assert_allclose(model.predict(container(X)), dense.predict(X), atol=1e-6)
+    assert isinstance(model.coef_, np.ndarray)
+    assert isinstance(model.predict(container(X)), np.ndarray)
 
 
-@pytest.mark.parametrize("container", [np.asarray, *CONTAINERS])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_float32_stays_float32(loss, container):
+@pairs(
+    loss=LOSSES,
+    container=[np.asarray, *CONTAINERS],
+    settings=SETTINGS,
+    weighted=[False, True],
+)
+def test_float32_stays_float32(loss, container, settings, weighted):
     X, y = problem(loss)
+    weights = random_weights(len(y)) if weighted else None
     X64 = np.where(abs(X) < 0.5, 0, X)
     X = container(X64.astype(np.float32))
-    for settings in (
-        {},
-        {"l1_ratio": 0.5},
-        {"batch_size": 8, "max_iter": 5},
-        {"average": True},
-        AUTO,
-    ):
-        for weights in (None, random_weights(len(y))):
-            model = plain(loss, **settings).fit(X, y, sample_weight=weights)
-            reference = plain(loss, **settings).fit(X64, y, sample_weight=weights)
-            assert model.coef_.dtype == np.float32
-            assert np.asarray(model.intercept_).dtype == np.float32
-            np.testing.assert_allclose(model.coef_, reference.coef_, atol=2e-4)
-            np.testing.assert_allclose(model.loss_history_, reference.loss_history_, rtol=2e-4)
+    model = plain(loss, **settings).fit(X, y, sample_weight=weights)
+    reference = plain(loss, **settings).fit(X64, y, sample_weight=weights)
+    assert model.coef_.dtype == np.float32
+    assert np.asarray(model.intercept_).dtype == np.float32
+    np.testing.assert_allclose(model.coef_, reference.coef_, atol=2e-4)
+    np.testing.assert_allclose(model.loss_history_, reference.loss_history_, rtol=2e-4)
     if loss in ("squared", "several_targets"):
         assert model.predict(X).dtype == np.float32
     else:
@@ -68,15 +59,18 @@ def test_other_dtypes_become_float64(dtype):
     assert model.coef_.dtype == np.float64
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 8}, AUTO], ids=str)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_memory_layout(loss, settings):
+LAYOUTS = {
+    "fortran": np.asfortranarray,
+    "strided": lambda X: np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3],
+    "backwards": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+}
+
+
+@pairs(loss=LOSSES, settings=[{}, {"batch_size": 8}, AUTO], layout=LAYOUTS)
+def test_memory_layout(loss, settings, layout):
     X, y = problem(loss)
     model = plain(loss, **settings).fit(X, y)
-    strided = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3]
-    backwards = X[::-1, ::-1].copy()[::-1, ::-1]
-    for same in (np.asfortranarray(X), strided, backwards):
-        assert_same_model(plain(loss, **settings).fit(same, y), model)
+    assert_same_model(plain(loss, **settings).fit(LAYOUTS[layout](X), y), model)
 
 
 @pytest.mark.parametrize("settings", [{}, {"batch_size": 8}, AUTO], ids=str)
@@ -151,22 +145,28 @@ def test_polars(loss):
     np.testing.assert_allclose(model.predict(frame), plain(loss).fit(X, y).predict(X), rtol=1e-10)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_calls_may_mix_dtypes_and_containers(loss):
+KINDS = {
+    "float64": np.asarray,
+    "float32": lambda X: X.astype(np.float32),
+    "sparse float64": sparse.csr_array,
+    "sparse float32": lambda X: sparse.csc_matrix(X.astype(np.float32)),
+}
+
+
+@pairs(loss=LOSSES, first=KINDS, second=KINDS)
+def test_calls_may_mix_dtypes_and_containers(loss, first, second):
     """Training, validation and later rows need not be of one kind."""
     X, y = problem(loss)
-    kinds = [X, X.astype(np.float32), sparse.csr_array(X), sparse.csc_matrix(X.astype(np.float32))]
-    reference = plain(loss, warm_start=True).fit(X, y, X_val=X, y_val=y)
-    for first in kinds:
-        for second in kinds:
-            model = plain(loss, warm_start=True).fit(first, y, X_val=second, y_val=y)
-            np.testing.assert_allclose(
-                model.validation_loss_history_, reference.validation_loss_history_, rtol=1e-4
-            )
-            assert model.coef_.dtype == first.dtype
-            assert np.isfinite(model.partial_fit(second, y).coef_).all()
-            assert np.isfinite(model.fit(second, y).coef_).all()
-            assert len(model.predict(first)) == len(model.predict(second)) == len(y)
+    reference = plain(loss).fit(X, y, X_val=X, y_val=y)
+    first, second = KINDS[first](X), KINDS[second](X)
+    model = plain(loss, warm_start=True).fit(first, y, X_val=second, y_val=y)
+    np.testing.assert_allclose(
+        model.validation_loss_history_, reference.validation_loss_history_, rtol=1e-4
+    )
+    assert model.coef_.dtype == first.dtype
+    assert np.isfinite(model.partial_fit(second, y).coef_).all()
+    assert np.isfinite(model.fit(second, y).coef_).all()
+    assert len(model.predict(first)) == len(model.predict(second)) == len(y)
 
 
 def test_sparse_with_duplicates_and_unsorted_indices():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _core import LOSSES, from_design, n_outputs
+from _pairs import pairs
 from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
@@ -88,9 +89,7 @@ def assert_as_plain(monkeypatch, make, *args, rtol=1e-10, atol=1e-13, **settings
     return found
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, momentum_type=MOMENTUM_TYPES, fit_intercept=[True, False])
 def test_as_plain_steps(loss, momentum_type, fit_intercept, monkeypatch):
     """For candidates of all momenta, penalties and learning rates together."""
     shuffle = momentum_type != "ema"

@@ -5,6 +5,7 @@ import pytest
 from _core import LOSSES, kinds_of, make, some_theta
 from _data import LOSSES as NAMES
 from _data import MOMENTUM_TYPES, plain, problem
+from _pairs import pairs
 from _twin import smoothness
 from scipy import sparse
 
@@ -200,10 +201,9 @@ def test_the_fitted_learning_rate_is_the_formula(loss, kind, fit_intercept):
     np.testing.assert_allclose(repeated.coef_, model.coef_, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize("alpha", [1e-4, 10.0])
-@pytest.mark.parametrize("offset", [0.0, 3.0])
-@pytest.mark.parametrize("preconditioner", [None, "diagonal", "full"])
-@pytest.mark.parametrize("loss", NAMES)
+@pairs(
+    loss=NAMES, preconditioner=[None, "diagonal", "full"], offset=[0.0, 3.0], alpha=[1e-4, 10.0]
+)
 def test_rows_of_any_kind_have_the_same_rates(loss, preconditioner, offset, alpha):
     """Mini-batches on auto, dense and sparse, with a large alpha, with means that are not 0."""
     X, y = problem(loss)

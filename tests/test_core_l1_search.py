@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _core import CONTAINERS, LOSSES, kinds_of, make, slopes, table
+from _pairs import pairs
 
 from sk_momentum._core.geometry.diagonal import ColumnScales
 from sk_momentum._core.geometry.proximal import Proximal
@@ -39,17 +40,7 @@ def far(objective, m, *, seed=0):
     return theta
 
 
-@pytest.mark.parametrize(
-    ("container", "l1_ratio", "start"),
-    # Any two of them in all ways.
-    [
-        (container, l1_ratio, ("null", "far")[(i + j) % 2])
-        for i, container in enumerate(CONTAINERS)
-        for j, l1_ratio in enumerate((0.5, 1.0))
-    ],
-)
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("name", RULES)
+@pairs(name=RULES, loss=LOSSES, container=CONTAINERS, l1_ratio=(0.5, 1.0), start=("null", "far"))
 def test_F_never_rises_and_reaches_its_minimum(name, loss, container, l1_ratio, start):
     """Optimality coefficient by coefficient: |g_j| <= l1 where w_j is 0, g_j = -l1 sign(w_j)."""
     for kind in kinds_of(loss):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _core import LOSSES, from_design, n_outputs
+from _pairs import pairs
 from scipy import sparse
 
 from sk_momentum import DivergenceWarning, MomentumLinearRegressor, MomentumLogisticClassifier
@@ -61,9 +62,7 @@ def descended(loss, momentum_type, *, alphas, betas, eta, dtype=np.float64, **pl
     )
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, momentum_type=MOMENTUM_TYPES, shuffle=[True, False])
 def test_as_steps_in_all_columns(loss, momentum_type, shuffle, monkeypatch):
     """For candidates of all momenta together; where M is singular or its powers are, too."""
     eta = 0.01 if loss.is_quadratic else 0.2

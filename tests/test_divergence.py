@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, PROBLEMS, plain, problem, random_weights, raw_table
+from _pairs import pairs
 from _twin import null_objective, objective, smoothness, stacked
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -65,11 +66,11 @@ def test_divergence_warning_is_a_convergence_warning():
     assert DivergenceWarning is not ConvergenceWarning
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"batch_size": 16}, {"tol": 1e-3}, {"l1_ratio": 0.5}], ids=str
+@pairs(
+    kind=MOMENTUM_TYPES,
+    loss=LOSSES,
+    settings=[{}, {"batch_size": 16}, {"tol": 1e-3}, {"l1_ratio": 0.5}],
 )
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
 def test_a_learning_rate_far_too_large(kind, loss, settings):
     X, y = problem(loss)
     settings = {"max_iter": 1000, **settings}
@@ -113,9 +114,9 @@ def test_the_stable_limit_is_the_one_of_the_theory(kind, loss):
     assert stable.loss_history_[-1] < null_objective(X, y, loss=loss, weights=weights)
 
 
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_array])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
+@pairs(
+    kind=MOMENTUM_TYPES, loss=LOSSES, container=[np.asarray, sparse.csr_array, sparse.csc_array]
+)
 def test_unscaled_tables(kind, loss, container):
     """Real columns as they come: an innocent learning rate diverges; the value to try does not."""
     X, y = raw_table(PROBLEMS[loss])

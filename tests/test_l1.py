@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from _data import estimator_class, problem
 from _oracle import Oracle
+from _pairs import pairs
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn import datasets
@@ -48,9 +49,7 @@ def assert_optimal(model, X, y, *, rtol):
     assert np.abs(of_intercept).max() <= rtol * of_targets
 
 
-@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-@pytest.mark.parametrize("alpha", [1e-4, 1e-2])
-@pytest.mark.parametrize("name", TABLES)
+@pairs(name=TABLES, alpha=[1e-4, 1e-2], l1_ratio=[0.5, 1.0])
 def test_default_arguments_end_at_the_optimum_of_a_table_as_it_comes(name, alpha, l1_ratio):
     """No warning, which would be an error; F as an oracle in extended precision has it."""
     X, y = unscaled(name)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, plain, problem, random_weights
+from _pairs import pairs
 from _twin import descend, null_objective, stacked
 from scipy import sparse
 
@@ -29,9 +30,7 @@ def assert_twin(model, X, y, loss, epochs, **settings):
     return losses
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 19, 64])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
+@pairs(kind=MOMENTUM_TYPES, loss=LOSSES, batch_size=[1, 7, 19, 64])
 def test_batches_in_order_are_the_twin(kind, loss, batch_size):
     """n / |B| * sum of s_i grad loss_i + L2, the short last batch too; F exact every epoch."""
     X, y = problem(loss)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pairs import pairs
 from _plans import PLANS
 from scipy import sparse
 
@@ -173,16 +174,15 @@ def problems(container):
     yield MomentumLogisticClassifier, X, margins.argmax(axis=1)
 
 
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
-@pytest.mark.parametrize("plan", PLANS)
-def test_a_fit_and_its_diagnosis(plan, container):
-    for estimator, X, y in problems(container):
-        model = estimator(**{"max_iter": 30, **PLANS[plan]})
+@pairs(plan=PLANS, container=[np.asarray, sparse.csr_matrix], number=range(3))
+def test_a_fit_and_its_diagnosis(plan, container, number):
+    estimator, X, y = list(problems(container))[number]
+    model = estimator(**{"max_iter": 30, **PLANS[plan]})
 
-        def work(model=model, X=X, y=y):
-            diagnose(model.fit(X, y))
+    def work():
+        diagnose(model.fit(X, y))
 
-        assert held_outside(work) == set()
+    assert held_outside(work) == set()
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, estimator_class, plain, problem, random_weights
+from _pairs import pairs
 from _twin import mean_loss, normalised, null_objective, objective, penalty, stacked
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -44,37 +45,28 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("case", CASES)
-def test_loss_history_at_best_iter_is_F(case, loss):
-    X, y = problem(loss)
-    weights = random_weights(len(y))
-    for X_given, sample_weight in (
-        (X, None),
-        (X, weights),
-        (sparse.csr_array(X), None),
-        (sparse.csc_array(X), weights),
-    ):
-        model = plain(loss, **CASES[case]).fit(X_given, y, sample_weight=sample_weight)
-        F = objective(model, X, y, loss=loss, weights=sample_weight)
-        np.testing.assert_allclose(
-            model.loss_history_[model.best_iter_], F, rtol=1e-10, atol=1e-13
-        )
-        assert model.loss_history_.shape == (model.n_iter_ + 1,)
-        if case.startswith("diverged") and case != "diverged_slowly":
-            assert model.status_ == "diverged"
+KINDS = {
+    "dense": np.asarray,
+    "float32": lambda X: X.astype(np.float32),
+    "sparse by rows": sparse.csr_array,
+    "sparse by columns": sparse.csc_array,
+}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("case", CASES)
-def test_in_float32_too(case, loss):
+@pairs(loss=LOSSES, case=CASES, kind=KINDS, weighted=[False, True])
+def test_loss_history_at_best_iter_is_F(case, loss, kind, weighted):
     X, y = problem(loss)
-    X = X.astype(np.float32)
-    model = plain(loss, **CASES[case]).fit(X, y)
-    F = objective(model, X, y, loss=loss)
-    np.testing.assert_allclose(model.loss_history_[model.best_iter_], F, rtol=2e-5, atol=1e-6)
+    weights = random_weights(len(y)) if weighted else None
+    model = plain(loss, **CASES[case]).fit(KINDS[kind](X), y, sample_weight=weights)
+    F = objective(model, X, y, loss=loss, weights=weights)
+    accuracy = (
+        {"rtol": 2e-5, "atol": 1e-6} if kind == "float32" else {"rtol": 1e-10, "atol": 1e-13}
+    )
+    np.testing.assert_allclose(model.loss_history_[model.best_iter_], F, **accuracy)
+    assert model.loss_history_.shape == (model.n_iter_ + 1,)
+    if case.startswith("diverged") and case != "diverged_slowly":
+        assert model.status_ == "diverged"
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", "dict"])

@@ -13,6 +13,7 @@ from _data import (
     random_weights,
     scaled_table,
 )
+from _pairs import pairs
 from _twin import objective, smoothness, stacked, subgradient_norm
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -140,9 +141,7 @@ def penalty_of_this_version():
     )
 
 
-@pytest.mark.parametrize("momentum_type", MOMENTUM_TYPES)
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.8])
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, l1_ratio=[0.0, 0.8], momentum_type=MOMENTUM_TYPES)
 def test_numeric_knobs_reach_the_same_optimum(loss, l1_ratio, momentum_type):
     X, y = problem(loss)
     alpha, beta = 0.05, 0.9

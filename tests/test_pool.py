@@ -11,6 +11,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from _pairs import pairs
 from scipy import sparse
 from sklearn.linear_model import LinearRegression
 from test_core_rows import in_memory
@@ -283,9 +284,11 @@ def large_problem(loss, dtype=np.float64, container=np.asarray):
     return X, (margins[:, :2] if loss == "binary" else margins).argmax(axis=1)
 
 
-@pytest.mark.parametrize("kind", [(np.float64, np.asarray), (np.float32, sparse.csr_matrix)])
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("loss", ["squared", "binary", "multinomial"])
+@pairs(
+    loss=["squared", "binary", "multinomial"],
+    setting=SETTINGS,
+    kind=[(np.float64, np.asarray), (np.float32, sparse.csr_matrix)],
+)
 def test_the_same_bits_on_any_number_of_threads(monkeypatch, loss, setting, kind):
     estimator = MomentumLinearRegressor if loss == "squared" else MomentumLogisticClassifier
     X, y = large_problem(loss, *kind)

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, astuple, replace
 import numpy as np
 import pytest
 from _data import LOSSES, plain, problem, random_weights
+from _pairs import pairs
 from scipy import sparse
 
 from sk_momentum._core.descent import descend
@@ -83,9 +84,7 @@ def run(found, settings, rows):
     )
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, case=SETTINGS, container=CONTAINERS)
 def test_asked_twice_it_is_the_same_and_nothing_is_changed(loss, case, container):
     """Neither what is handed in, nor one problem by a descent on the other."""
     settings, rows, core_loss = posed(loss, case, container)
@@ -118,9 +117,7 @@ def test_a_candidate_poses_what_it_poses_alone(loss, case):
         np.testing.assert_allclose(alone.objective.evaluate(theta[i : i + 1])[0], F[i], rtol=1e-12)
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, case=SETTINGS, container=CONTAINERS)
 def test_a_fit_is_the_descent_on_its_problem(loss, case, container):
     """Validate, build, descend, unpack: nothing else is decided in between."""
     X, y = problem(loss)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _core import LOSSES, from_design, make, n_outputs, slopes, some_theta, table, weights
+from _pairs import pairs
 from scipy.optimize import minimize
 
 from sk_momentum._core.descent import descend
@@ -245,9 +246,7 @@ def halves_of(rows, cut=40):
     )
 
 
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
-@pytest.mark.parametrize("knobs", KNOBS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, knobs=KNOBS, l1_ratio=[0.0, 0.5])
 def test_a_home_for_rows_of_our_own(loss, knobs, l1_ratio):
     """Two halves: the same descents as of the rows together, whatever the knobs mean.
 

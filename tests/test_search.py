@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import LOSSES, estimator_class, plain, problem, random_weights, raw_table
+from _pairs import pairs
 from _same_search import KNOBS, as_frame, assert_same_search, mean_error, two_errors
 from scipy import sparse
 from sklearn.metrics import make_scorer, mean_squared_error
@@ -87,7 +88,7 @@ def combination(seed):
     return estimator, grid, X, y, fit_params, settings
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_the_same_as_grid_search_cv(seed):
     estimator, grid, X, y, fit_params, settings = combination(seed)
     assert_same_search(estimator, grid, X, y, fit_params, **settings)
@@ -113,9 +114,7 @@ SPLITS = {
 }
 
 
-@pytest.mark.parametrize("batch_size", [None, 16])
-@pytest.mark.parametrize("splits", SPLITS)
-@pytest.mark.parametrize("loss", ["squared", "binary"])
+@pairs(loss=["squared", "binary"], splits=SPLITS, batch_size=[None, 16])
 def test_any_splits(loss, splits, batch_size):
     X, y = problem(loss)
     estimator = plain(loss, batch_size=batch_size, max_iter=5)
@@ -185,11 +184,10 @@ def test_both_knobs_on_auto(loss):
 # ------------------------------------------------------------------ Gram matrices from the folds
 
 
-@pytest.mark.parametrize("shift", [0.0, 1e4])
-@pytest.mark.parametrize("loss", ["squared", "several_targets"])
-@pytest.mark.parametrize(
-    "settings",
-    [
+@pairs(
+    loss=["squared", "several_targets"],
+    shift=[0.0, 1e4],
+    settings=[
         {},
         {"learning_rate": 1.0, "momentum": 0.3, "preconditioner": "full", "max_iter": 20},
         {"learning_rate": 1.0, "momentum": 0.3, "preconditioner": "diagonal", "max_iter": 20},

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from _data import LOSSES, estimator_class, plain, problem, raw_table
+from _pairs import pairs
 from _same_search import CLASSIFIER, KNOBS, assert_same_search, mean_error
 from sklearn.preprocessing import StandardScaler
 
@@ -100,9 +101,7 @@ ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("container", ARRAYS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, container=ARRAYS, both=[False, True])
 def test_any_array(loss, container, both):
     """y alone, or X too; with both knobs on auto, where the number of classes is asked for."""
     X, y = problem(loss)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, problem
 from _data import random_weights as weights_of
+from _pairs import pairs
 from _zoo import (
     raw_table,
     scaled_table,
@@ -22,10 +23,12 @@ from sk_momentum import (
 )
 
 
-@pytest.mark.parametrize("preconditioner", [None, "diagonal"])
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
+@pairs(
+    kind=MOMENTUM_TYPES,
+    weighted=[False, True],
+    alpha=[0.0, 0.5],
+    preconditioner=[None, "diagonal"],
+)
 def test_stable_learning_rate_is_sharp_on_quadratics(kind, weighted, alpha, preconditioner):
     """0.98 of it converges, 1.05 of it diverges."""
     X, y = scaled_table("diabetes")
@@ -131,10 +134,12 @@ def test_stable_learning_rate_names_what_is_out_of_range(name, value):
 # ------------------------------------------------------------------- smoothness_
 
 
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
-@pytest.mark.parametrize("batch_size", [None, 16])
-@pytest.mark.parametrize("preconditioner", [None, "diagonal", "full"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(
+    loss=LOSSES,
+    preconditioner=[None, "diagonal", "full"],
+    batch_size=[None, 16],
+    kind=MOMENTUM_TYPES,
+)
 def test_smoothness_is_what_the_stable_limit_hangs_on(loss, preconditioner, batch_size, kind):
     X, y = problem(loss)
     settings = {"momentum_type": kind, "preconditioner": preconditioner, "batch_size": batch_size}

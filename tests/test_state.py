@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 from _data import LOSSES, plain, problem
+from _pairs import pairs
 from scipy import sparse
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -50,9 +51,7 @@ def leaves(thing, path="state"):
     }
 
 
-@pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, case=SETTINGS, streams=[False, True])
 def test_plain_values_and_back(loss, case, streams):
     """The inverse of each other, on the same arrays, and nothing is lost between."""
     state = fitted(loss, case, streams=streams)._state
@@ -71,9 +70,7 @@ def test_plain_values_and_back(loss, case, streams):
     assert again.descent.status is state.descent.status
 
 
-@pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, case=SETTINGS, streams=[False, True])
 def test_a_pickle_goes_on_as_the_model_does(loss, case, streams):
     X, y = problem(loss)
     model = fitted(loss, case, streams=streams)
@@ -106,10 +103,12 @@ def assert_public_only(model):
         assert ours <= {("sk_momentum", name) for name in sk_momentum.__all__}
 
 
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
-@pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("loss", ["squared", "multinomial"])
+@pairs(
+    loss=["squared", "multinomial"],
+    case=SETTINGS,
+    streams=[False, True],
+    container=[np.asarray, sparse.csr_matrix],
+)
 def test_pickles_name_public_classes_only(loss, case, streams, container):
     """So that every file but the public names may be renamed or moved."""
     assert_public_only(fitted(loss, case, streams=streams, container=container))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, estimator_class, plain, problem, random_weights
+from _pairs import pairs
 from _twin import null_model, stacked, subgradient_norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -29,12 +30,12 @@ def gradient_ratio(model, X, y, loss, weights=None):
     )
 
 
-@pytest.mark.parametrize(
-    "knobs", [{}, AUTO, {"learning_rate": "auto"}], ids=["numeric", "auto", "auto_rate"]
+@pairs(
+    loss=LOSSES,
+    fit_intercept=[True, False],
+    l1_ratio=[0.0, 0.7],
+    knobs=[{}, AUTO, {"learning_rate": "auto"}],
 )
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.7])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("loss", LOSSES)
 def test_converged_is_certified_by_the_gradient(loss, fit_intercept, l1_ratio, knobs):
     X, y = problem(loss)
     weights = random_weights(len(y))
@@ -91,9 +92,7 @@ def test_a_slow_learning_rate_is_not_convergence(kind, loss):
     assert model.n_iter_ == 30
 
 
-@pytest.mark.parametrize("tol", [0, 0.0, None])
-@pytest.mark.parametrize("batch_size", [None, 16])
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, batch_size=[None, 16], tol=[0, 0.0, None])
 def test_without_tol_exactly_max_iter_epochs(loss, batch_size, tol):
     X, y = problem(loss)
     for max_iter in (1, 60):

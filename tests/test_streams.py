@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, assert_same_model, plain, problem
+from _pairs import pairs
 from _streams import AT_THE_END, WORST, progressive, ratios, synthetic_streams
 from scipy import sparse
 
@@ -91,9 +92,11 @@ def by_other_knobs(model):
     model.set_params(learning_rate=0.001, momentum="auto" if model.momentum != "auto" else 0.5)
 
 
-@pytest.mark.parametrize("between", [by_hand, by_a_fit, by_other_knobs])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("knobs", ["numeric", "auto"])
+@pairs(
+    knobs=["numeric", "auto"],
+    fit_intercept=[True, False],
+    between=[by_hand, by_a_fit, by_other_knobs],
+)
 def test_listed_columns_are_those_of_whole_arrays(knobs, fit_intercept, between, monkeypatch):
     """While few columns have been seen, from then on, and after a change from outside."""
     X, y = text_like("binary", n_columns=300, n_rows=200, seed=1)
@@ -236,25 +239,22 @@ def test_a_numeric_rate_in_the_diagonal_geometry_warns(loss, fit_intercept):
         model.partial_fit(X, y, **classes_of(loss, y))
 
 
-@pytest.mark.parametrize("knobs", KNOBS)
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_rows_without_entries(loss, fit_intercept, knobs):
+@pairs(loss=LOSSES, fit_intercept=[True, False], knobs=KNOBS, n_columns=[1, 6])
+def test_rows_without_entries(loss, fit_intercept, knobs, n_columns):
     """One column, or a few; before, between and after rows that show something: as dense ones."""
     rng = np.random.default_rng(0)
-    for n_columns in (1, 6):
-        nothing, some = np.zeros((6, n_columns)), rng.standard_normal((6, n_columns))
-        some[3:] = 0.0
-        _, y = problem(loss)
-        y = y[:6] if loss in ("squared", "several_targets") else np.arange(6) % len(np.unique(y))
-        found = []
-        for container in (sparse.csr_matrix, np.asarray):
-            settings = {**KNOBS[knobs], "batch_size": 2, "fit_intercept": fit_intercept}
-            model = plain(loss, **settings)
-            for X in (nothing, nothing, some, nothing, -some):
-                model.partial_fit(container(X), y, **classes_of(loss, y))
-            found.append(model)
-        assert_same_model(*found, atol=1e-9)
+    nothing, some = np.zeros((6, n_columns)), rng.standard_normal((6, n_columns))
+    some[3:] = 0.0
+    _, y = problem(loss)
+    y = y[:6] if loss in ("squared", "several_targets") else np.arange(6) % len(np.unique(y))
+    found = []
+    for container in (sparse.csr_matrix, np.asarray):
+        settings = {**KNOBS[knobs], "batch_size": 2, "fit_intercept": fit_intercept}
+        model = plain(loss, **settings)
+        for X in (nothing, nothing, some, nothing, -some):
+            model.partial_fit(container(X), y, **classes_of(loss, y))
+        found.append(model)
+    assert_same_model(*found, atol=1e-9)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])

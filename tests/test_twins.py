@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from _data import LOSSES, estimator_class, problem
+from _pairs import pairs
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -68,10 +69,7 @@ def arrays_in(thing):
     return [each for each in vars(thing).values() if isinstance(each, np.ndarray)]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(loss=LOSSES, penalty=PENALTIES, fit_intercept=[True, False], dtype=[np.float64, np.float32])
 def test_the_same_predictions_and_no_array_shared(loss, penalty, fit_intercept, dtype):
     X, y = problem(loss)
     X = StandardScaler().fit_transform(X).astype(dtype)
@@ -88,9 +86,11 @@ def test_the_same_predictions_and_no_array_shared(loss, penalty, fit_intercept, 
     assert model.coef_.any()
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced", "a dict"])
-@pytest.mark.parametrize("penalty", ["ridge", "lasso", "elastic net"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pairs(
+    loss=LOSSES,
+    penalty=["ridge", "lasso", "elastic net"],
+    class_weight=[None, "balanced", "a dict"],
+)
 def test_fitted_again_it_comes_to_the_same_optimum(loss, penalty, class_weight):
     """So its parameters pose the same problem, the weights' sum included."""
     X, y = problem(loss)

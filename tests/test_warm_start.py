@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from _data import LOSSES, MOMENTUM_TYPES, plain, problem, random_weights
+from _pairs import pairs
 from scipy import sparse
 
 SETTINGS = {
@@ -44,10 +45,7 @@ def two_fits(model, X, y, *, through_pickle=False, **fit_params):
     return model, np.r_[first, second[1:]]
 
 
-@pytest.mark.parametrize("through_pickle", [False, True], ids=["", "pickle"])
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", MOMENTUM_TYPES)
+@pairs(kind=MOMENTUM_TYPES, loss=LOSSES, settings=SETTINGS, through_pickle=[False, True])
 def test_fifty_and_fifty_is_a_hundred(kind, loss, settings, through_pickle):
     X, y = problem(loss)
     whole = plain(loss, kind, max_iter=100, **SETTINGS[settings]).fit(X, y)
@@ -210,8 +208,8 @@ def test_memory_does_not_grow_with_the_calls(loss, settings):
     X, y = problem(loss)
     classes = {} if loss in ("squared", "several_targets") else {"classes": np.unique(y)}
     model = plain(loss, **settings)
-    sizes = [len(pickle.dumps(model.partial_fit(X, y, **classes))) for _ in range(60)]
+    sizes = [len(pickle.dumps(model.partial_fit(X, y, **classes))) for _ in range(24)]
     assert max(sizes[3:]) - min(sizes[3:]) <= 64
     model = warm(loss, max_iter=2, **settings)
-    sizes = [len(pickle.dumps(model.fit(X, y))) for _ in range(30)]
+    sizes = [len(pickle.dumps(model.fit(X, y))) for _ in range(14)]
     assert max(sizes[3:]) - min(sizes[3:]) <= 64
