@@ -5,6 +5,7 @@ depends on the font (its MATH table says how far an exponent rises), and few mac
 have one; so the pages bring a small part of STIX Two Math, which ziamath ships.
 """
 
+import logging
 import re
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -60,6 +61,8 @@ def make_font(app):
     options = subset.Options(flavor="woff", layout_features=["*"])
     with as_file(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf") as path:
         font = subset.load_font(path, options)
+    # A Pygments plugin of the theme lets all loggers speak: this one fills screens with glyphs.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     chosen = subset.Subsetter(options)
     chosen.populate(unicodes=[each for low, high in RANGES for each in range(low, high + 1)])
     chosen.subset(font)

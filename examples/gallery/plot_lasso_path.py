@@ -22,13 +22,13 @@ print(f"best alpha {search.best_params_['alpha']:.2f}, R2 {search.best_score_:.3
 # %%
 
 paths = np.array([MomentumLinearRegressor(alpha=a, l1_ratio=1.0).fit(X, y).coef_ for a in alphas])
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-left.semilogx(alphas, paths, label=names)
-left.set(xlabel="alpha", ylabel="coefficient")
-left.legend(fontsize="small", ncols=2)
-right.semilogx(alphas, search.cv_results_["mean_test_score"])
-for axes in (left, right):
+figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(6.5, 7), layout="constrained")
+top.semilogx(alphas, paths, label=names)
+top.set(ylabel="coefficient")
+top.legend(fontsize="small", ncols=2)
+bottom.semilogx(alphas, search.cv_results_["mean_test_score"])
+for axes in (top, bottom):
     axes.axvline(search.best_params_["alpha"], color="grey", linestyle=":")
-right.set(xlabel="alpha", ylabel="R2 on held-out rows")
+bottom.set(xlabel="alpha", ylabel="R2 on held-out rows")
 figure.suptitle("thirty lassos, and what the held-out rows say")
 plt.show()

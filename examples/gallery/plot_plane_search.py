@@ -19,9 +19,9 @@ print(model.status_, "after", model.n_iter_, "epochs, on unscaled columns")
 # In the diagonal geometry the steps are those of a conjugate gradient method: a learning rate
 # around what the curvature along the step allows, and as much of the last step as helps.
 
-figure, (losses, knobs) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+figure, (losses, knobs) = plt.subplots(2, 1, sharex=True, figsize=(6.5, 6), layout="constrained")
 losses.semilogy(model.loss_history_)
-losses.set(xlabel="epoch", ylabel="loss")
+losses.set(ylabel="loss")
 knobs.plot(model.history_["learning_rate"], label="learning rate")
 knobs.plot(model.history_["momentum"], label="momentum")
 knobs.set(xlabel="epoch", yscale="symlog")

@@ -3,7 +3,7 @@ Words that give a text away
 ===========================
 
 The docstrings of scikit-learn's own functions and classes, as a sparse bag of words: which of
-them are about linear models? An L1 part leaves a few dozen words.
+them are about linear models? An L1 part leaves two dozen words or so.
 """
 
 import importlib

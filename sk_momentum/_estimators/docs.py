@@ -118,15 +118,17 @@ in `history_`.
 One of them on "auto", with L the smoothness in the geometry used (1 in "diagonal" and "full"):
 `learning_rate="auto"` with a numeric momentum is 1/L, for "ema" 1 / ((1 - beta) L);
 `momentum="auto"` with a numeric learning rate is Nesterov's sequence with gradient
-restart [2]_ [3]_. With an L1 part both on "auto" is that sequence, proximal, at 1/L, on a
-working set of columns where a Gram matrix of all of them is out of reach.
+restart [2]_ [3]_. With an L1 part both on "auto" is the same search along a
+proximal Newton direction; where a Gram matrix of all columns does not pay, on a working set of
+them, or along the least-norm subgradient.
 In mini-batches: momentum 0.9, and a steady-state step (eta for "ema", eta / (1 - beta) for the
 others) of 1 / (2 L_B), L_B the expected smoothness of a batch [5]_.
 
 In `partial_fit` "auto" is momentum 0.9 and, in the diagonal geometry, a steady-state step of
 lambda B / tau for batches of B rows: a memory of tau rows, after n of them,
 
-    tau = tau_0 (1 + n / tau_0)^0.6,    tau_0 = 4 (1 - beta) lambda B + 3 q,
+| tau = tau_0 (1 + n / tau_0)^0.6,
+| tau_0 = 4 (1 - beta) lambda B + 3 q,
 
 with lambda the smoothness in units of the columns' scales and q the largest of a row. A column's
 scale is the largest second moment that a batch has shown; one found to be larger than ever takes

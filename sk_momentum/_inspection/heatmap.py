@@ -30,8 +30,9 @@ class SearchHeatmapDisplay:
     the grid are more evenly spaced as they are, so that the boundary runs between them where it
     is, at the stable limit for smoothness L:
 
-        heavy_ball 2 (1 + beta) / L        nesterov 2 (1 + beta) / ((1 + 2 beta) L)
-        ema 2 (1 + beta) / ((1 - beta) L)
+    | heavy_ball 2 (1 + beta) / L,
+    | nesterov 2 (1 + beta) / ((1 + 2 beta) L),
+    | ema 2 (1 + beta) / ((1 - beta) L).
 
     To the right of it a quadratic diverges, given the epochs to show it.  L bounds the curvature
     of a log-loss, which flattens away from its minimum: there, fits beyond the boundary may
