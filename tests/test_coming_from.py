@@ -36,7 +36,7 @@ def test_every_class_has_a_before_and_an_after():
 
 
 @pytest.mark.filterwarnings("ignore")  # what the others say is theirs
-@pytest.mark.parametrize("title", map(marked, SECTIONS))
+@pytest.mark.parametrize("title", [marked(title) for title in SECTIONS])
 def test_before_and_after_agree(title):
     """As many digits as the section says, by its own comparison."""
     for module in IMPORTED.findall(SECTIONS[title]):
