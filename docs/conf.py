@@ -32,6 +32,8 @@ default_role = "py:obj"
 html_theme = "furo"
 html_title = f"sk_momentum {release}"
 html_show_sourcelink = False
+# A search would fetch every page that it finds, which no browser does from files.
+html_show_search_summary = False
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 # The theme's own choice underlines imports, as if they were links.

@@ -188,5 +188,7 @@ def test_pages_in_the_browser(browser):
         assert browser.evaluate(SMALL) == [], path.name
         if browser.evaluate(HEIGHTS):
             browser.until("document.fonts.check('16px Formulas')")
+    browser.open(f"{(BUILT / 'search.html').as_uri()}?q=ravine")
+    browser.until("document.querySelectorAll('ul.search a').length > 1")
     assert browser.complaints == []
     assert {request.split(":")[0] for request in browser.requests} <= {"file", "data"}
