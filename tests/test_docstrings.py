@@ -31,7 +31,7 @@ def public_names():
                 yield f"{name}.{member}"
 
 
-@pytest.mark.parametrize("name", public_names())
+@pytest.mark.parametrize("name", list(public_names()))
 def test_docstrings_are_whole(name):
     """Parameters as in the signature, types, returns, one line of summary, a period at its end."""
     allowed = OF_ALL | OF_SOME.get(name, set()) | (OF_METHODS if "." in name else set())
