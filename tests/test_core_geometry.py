@@ -1,6 +1,7 @@
 """The geometries of the core: each is a metric, whose steps, norms and bounds belong together."""
 
 import inspect
+from itertools import product
 
 import numpy as np
 import pytest
@@ -286,11 +287,18 @@ def test_a_reweighted_metric_is_the_hessian_where_it_was_taken(loss, container, 
 
 
 def test_reweighting_has_a_price_and_a_limit():
-    """d / 30 epochs for one output, (k + 1) / 2 times that for k; up to 1,500 coefficients."""
-    for loss in LOSSES:
-        geometry = Full(make(loss, d=6))
+    """d / 30 epochs for one output, (k + 1) / 2 times that for k; up to 1,500 coefficients.
+
+    Of few rows less: of n d k elements n d k / (n d k + calls) times that.
+    """
+    for loss, n in product(LOSSES, (20, 40)):
+        geometry = Full(make(loss, n=n, d=6))
         k = geometry.objective.n_outputs
-        assert geometry.reweighting_epochs == pytest.approx(0.2 * (k + 1) / 2)
+        for calls in (0, n * 6 * k, 3 * n * 6 * k):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(inspect.getmodule(Full), "CALLS", calls)
+                price = 0.2 * (k + 1) / 2 / (1 + calls / (n * 6 * k))
+                assert geometry.reweighting_epochs == pytest.approx(price)
     other = next(loss for loss in LOSSES if not loss.is_quadratic)
     geometry = Full(make(other))
     k, p = geometry.objective.n_outputs, geometry.objective.n_parameters

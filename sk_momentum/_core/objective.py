@@ -16,6 +16,9 @@ import numpy as np
 
 from .rows.moments import Moments
 
+# Asked for at every trial of a search: `finfo` takes as long as a product of a small table.
+EPS = {np.dtype(each): float(np.finfo(each).eps) for each in (np.float32, np.float64)}
+
 
 class Objective:
     """F over rows, for candidates that differ in alpha only.
@@ -122,7 +125,7 @@ class Objective:
 
     def rounding(self, F, theta):
         """What F cannot tell from 0 at theta, of shape (m,)."""
-        return np.finfo(self.rows.dtype).eps * np.abs(F)
+        return EPS[np.dtype(self.rows.dtype)] * np.abs(F)
 
     def all_margins(self, theta):
         """Raw predictions of all rows."""

@@ -185,7 +185,7 @@ class Curvature:
         seen = np.ones((k, p), dtype=bool)
         seen[:, : self.d] = bound.variances > 0 if free is None else free & (bound.variances > 0)
         seen = seen.ravel()
-        self.inverse = inverse_root(H * np.outer(seen, seen))
+        self.inverse = inverse_root(H if seen.all() else H * np.outer(seen, seen))
 
     def centered(self, G):
         """The gradient (k, p) in (w_c, b_c + center . w_c), as one row."""
