@@ -156,8 +156,8 @@ def test_threads_that_cannot_be_started(monkeypatch):
 class Refusing(ThreadPoolExecutor):
     """Takes the work on, but can start no thread beyond the first; as CPython's does."""
 
-    def submit(self, work):
-        future = super().submit(work)
+    def submit(self, *work):
+        future = super().submit(*work)
         if len(self._threads) > 1:
             raise RuntimeError("can't start new thread")
         return future
@@ -182,6 +182,20 @@ def test_a_thread_too_many(monkeypatch):
 
     with pytest.raises(MemoryError, match="in a helper"):
         several(4).reduce(fails, range(30), joined)
+    # Not before all of them are back.
+    inside = []
+
+    def late(i):
+        inside.append(i)
+        time.sleep(0.02 if threading.get_ident() != caller else 0)
+        inside.remove(i)
+        if threading.get_ident() == caller:
+            raise MemoryError("in the caller")
+        return [i]
+
+    with pytest.raises(MemoryError, match="in the caller"):
+        several(4).reduce(late, range(30), joined)
+    assert not inside
 
 
 def test_an_interrupt_ends_all():

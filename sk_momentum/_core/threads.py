@@ -9,7 +9,7 @@ wait for each other once a sweep.
 import os
 import threading
 from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -135,7 +135,10 @@ class Pool:
                 self.executor, self.size = ThreadPoolExecutor(n_helpers, "sk_momentum"), n_helpers
             try:
                 for _ in range(n_helpers):
-                    futures.append(self.executor.submit(work))
+                    # One of ours: that of an executor which cannot start another thread is lost,
+                    # but those that it has do the work all the same.
+                    futures.append(Future())
+                    self.executor.submit(run, work, futures[-1])
             except RuntimeError:  # too many threads, or the interpreter is about to end
                 pass
         return futures
@@ -170,6 +173,18 @@ class Pool:
         work()
         wait([each for each in helpers if not each.cancel()])
         return total.result(len(chunks))
+
+
+def run(work, future):
+    """``work()`` unless the future is cancelled, which then has its result or its error."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 class InOrder:
