@@ -231,9 +231,8 @@ class MemoryRows(Targets, Rows):
 
     @property
     def row_gram_pays(self):
-        """Whether it costs no more than what it saves; of a curved loss it is factored often."""
-        most = GRAM_EPOCHS * (2 if self.loss.is_quadratic else 1)
-        return self.design.row_gram_epochs <= most
+        """Whether it costs no more than what it saves."""
+        return self.design.row_gram_epochs <= GRAM_EPOCHS
 
     def row_gram(self, center, seen, dtype):
         """(x_i - center)' (x_j - center) over some columns, of shape (n_rows, n_rows)."""
