@@ -229,6 +229,20 @@ def test_a_call_warns_at_once_or_not_at_all(loss, knobs):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize(("n_rows", "seed", "n_calls"), [(1, 0, 1200), (4, 0, 240), (8, 0, 120)])
+def test_targets_without_noise_are_no_alarm(n_rows, seed, n_calls):
+    """The loss of a few rows falls to next to 0 by chance, and a step then multiplies it."""
+    X = np.random.default_rng(seed).standard_normal((2000, 3))
+    model, rose = MomentumLinearRegressor(), False
+    for a in range(0, n_calls * n_rows, n_rows):
+        rows = X[a : a + n_rows]
+        model.partial_fit(rows, rows.sum(axis=1))
+        start, end = model.loss_history_
+        rose |= end > 10 * start
+    assert rose
+    np.testing.assert_allclose(model.coef_, 1.0, atol=0.3)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_numeric_rate_in_the_diagonal_geometry_warns(loss, fit_intercept):

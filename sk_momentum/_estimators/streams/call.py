@@ -154,12 +154,21 @@ class StreamCall:
         """The momentum used."""
         return float(self.rule.momentum[0])
 
+    @property
+    def history(self):
+        """That of the calls before this one."""
+        return (self.carried and self.carried.history) or StreamHistory.empty()
+
+    @property
+    def largest_loss(self):
+        """The largest loss of a call's rows before its steps, this call's among them."""
+        return max([self.mean_losses[0], *self.history.columns()["loss_before"]])
+
     def state_after(self, kept):
         """The `FitState` that the call leaves to the next one."""
         before = self.carried
-        history = (before and before.history) or StreamHistory.empty()
-        history = history.with_call(
-            n_seen=history.n_seen + self.n_rows,
+        history = self.history.with_call(
+            n_seen=self.history.n_seen + self.n_rows,
             loss_before=self.mean_losses[0],
             loss_after=self.mean_losses[1],
             learning_rate=self.outcome.history["learning_rate"][-1],

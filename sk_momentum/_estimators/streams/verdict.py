@@ -4,8 +4,11 @@ import numpy as np
 
 from ..._core.stopping import DIVERGENCE_FACTOR
 
-# The share of the null model's loss below which a loss is taken for 0.
+# The share of the largest loss below which a loss is taken for 0.
 NOTHING = 1e-8
+# The share of the largest loss that a rise has to pass: where targets have no noise the loss of a
+# few rows may be 0 before a step, and after it a hundredth of what it was at first.
+SLIGHT = 0.1
 
 # Calls from which on their losses say how a stream goes.
 ENOUGH_CALLS = 6
@@ -28,11 +31,15 @@ def what_went_wrong(call):
 
 
 def rose(call, before, after):
-    """Whether a loss has risen tenfold, from more than nothing."""
+    """Whether a loss has risen tenfold, and to more than little.
+
+    Beside the null model's of these rows, which may be 0 where they are few or of one class, and
+    the largest of a call's rows before its steps.
+    """
     if after <= DIVERGENCE_FACTOR * before:
         return False
     null = call.objective.mean_loss(call.objective.null_model(1))[0]
-    return not after <= DIVERGENCE_FACTOR * NOTHING * null
+    return not after <= SLIGHT * max(null, call.largest_loss)
 
 
 def of_stream(model):
