@@ -10,6 +10,8 @@ from scipy.special import expit, softmax
 from sklearn import datasets
 
 FLIGHTS = Path(__file__).parents[1] / "examples" / "flights.py"
+# Minutes: early, on time, late, very late, extremely late.
+CLASSES_OF_DELAY = (-15, 0, 15, 60)
 
 
 @cache

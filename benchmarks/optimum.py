@@ -15,6 +15,7 @@ import numpy as np
 import scipy
 import sklearn
 from _data import (
+    CLASSES_OF_DELAY,
     bag_of_words,
     embeddings,
     flights,
@@ -43,9 +44,6 @@ from _solvers import (
 )
 
 import sk_momentum
-
-# Minutes: early, on time, late, very late, extremely late.
-CLASSES_OF_DELAY = (-15, 0, 15, 60)
 
 
 def flights_late():

@@ -19,7 +19,7 @@ import warnings
 from functools import partial
 
 import numpy as np
-from _data import flights
+from _data import CLASSES_OF_DELAY, flights
 from search import versions
 from sklearn import datasets
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
@@ -37,11 +37,17 @@ def real(name, rows=None):
     return scale(X), scale(y) if name == "diabetes" else y
 
 
-def some_flights(rows, *, late):
-    """A sample of the flights, and whether they were late or by how much."""
-    X, was_late, delay = flights()
+def some_flights(rows, target):
+    """A sample of the flights, and whether they were late, by how much, or in which class."""
+    X, late, delay = flights()
     chosen = np.random.RandomState(0).permutation(len(X))[:rows]
-    return X[chosen], was_late[chosen] if late else scale(delay[chosen])
+    late, delay = late[chosen], delay[chosen]
+    targets = {
+        "late": late,
+        "delay": scale(delay),
+        "class": np.digitize(delay, CLASSES_OF_DELAY),
+    }
+    return X[chosen], targets[target]
 
 
 def both(X, y, epochs, seed, arguments):
@@ -99,11 +105,12 @@ def print_races(name, X, y, epochs, arguments):
 
 # The table, and how many epochs it takes.
 TABLES = {
-    "flights": (partial(some_flights, late=True), 18),
+    "flights": (partial(some_flights, target="late"), 18),
+    "delay-classes": (partial(some_flights, target="class"), 18),
     "digits": (partial(real, "digits"), 36),
     "breast_cancer": (partial(real, "breast_cancer"), 300),
     "wine": (partial(real, "wine"), 300),
-    "delays": (partial(some_flights, late=False), 18),
+    "delays": (partial(some_flights, target="delay"), 18),
     "diabetes": (partial(real, "diabetes"), 300),
 }
 
