@@ -112,6 +112,21 @@ def test_targets_too_large_to_square(size, columns):
         )
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e18), (np.float64, 1e153)])
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_many_rows_of_targets_that_are_just_not_too_large(n_targets, dtype, size):
+    """Their squares do not add up to an overflow: means are taken of weighted ones."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 4)).astype(dtype)
+    Y = np.tile(np.sign(X[:, :1]), n_targets)
+    size = size / np.sqrt(n_targets)
+    model = estimator_class("squared")
+    models = [model().fit(X, (each * Y).astype(dtype)) for each in (1.0, size)]
+    one, large = (model.coef_.astype(float) for model in models)
+    assert models[1].status_ == "converged"
+    np.testing.assert_allclose(large / size, one, atol=1e-5)
+
+
 def test_names_of_columns_in_validation_rows():
     X, y = problem("squared")
     table = frame(X, np.arange(len(y)))

@@ -212,14 +212,13 @@ class MemoryRows(Targets, Rows):
     def cross(self, mean, center):
         """Squares (k,) and cross moments (k, d) about a mean and a center."""
         C, yy = np.zeros((self.n_outputs, self.n_features)), np.zeros(self.n_outputs)
-        # Equal weights are a factor at the end.
-        equal = bool(np.all(self.s == self.s[0]))
         for rows, block in self.design.blocks:
             R = self.Y[:, rows] - mean[:, None]
-            weighted = R if equal else R * self.s[rows]
+            # Weights first: squares of targets that are just not too large overflow unweighted.
+            weighted = R * self.s[rows]
             yy += np.einsum("kr,kr->k", R, weighted)
             C += self.design.adjoint(weighted, block) - weighted.sum(axis=1)[:, None] * center
-        return (yy * self.s[0], C * self.s[0]) if equal else (yy, C)
+        return yy, C
 
     def gram_product(self, center, V):
         """V -> V @ sum_i s_i (x_i - center)(x_i - center)'."""
