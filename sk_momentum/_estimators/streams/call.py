@@ -161,8 +161,9 @@ class StreamCall:
 
     @property
     def largest_loss(self):
-        """The largest loss of a call's rows before its steps, this call's among them."""
-        return max([self.mean_losses[0], *self.history.columns()["loss_before"]])
+        """The largest finite loss of a call's rows before its steps, this call's among them."""
+        losses = np.append(self.history.columns()["loss_before"], self.mean_losses[0])
+        return losses[np.isfinite(losses)].max(initial=0.0)
 
     def state_after(self, kept):
         """The `FitState` that the call leaves to the next one."""
