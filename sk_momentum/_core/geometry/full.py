@@ -16,7 +16,7 @@ COUPLED_PARAMETERS = 1500
 # How far P from a sample of the rows may be from that of all of them.
 SAMPLED = 4.0
 # Elements of X, once an output, whose products take as long as all the calls of an epoch of plane
-# search: breast_cancer then takes 5 epochs to 1e-6 for 6 or 7, wine 5 and 8 for 6 and 9.
+# search: breast_cancer then takes 5 epochs to 1e-6 for 6 or 7, wine 6 and 8 for 6 and 9.
 CALLS = 2**18
 
 
