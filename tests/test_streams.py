@@ -243,6 +243,21 @@ def test_targets_without_noise_are_no_alarm(n_rows, seed, n_calls):
     np.testing.assert_allclose(model.coef_, 1.0, atol=0.3)
 
 
+def test_a_rise_to_about_what_was_lost_at_first_is_an_alarm():
+    """Far below ten times the largest loss: what was learned is gone."""
+    X = np.random.default_rng(0).standard_normal((600, 3))
+    y = X.sum(axis=1)
+    model = MomentumLinearRegressor(0.1, 0.0, preconditioner=None, batch_size=10)
+    for a in range(0, 500, 50):
+        model.partial_fit(X[a : a + 50], y[a : a + 50])
+    largest = model.stream_history_["loss_before"].max()
+    with pytest.warns(DivergenceWarning, match="went from"):
+        model.set_params(learning_rate=2.6).partial_fit(X[500:], y[500:])
+    start, end = model.loss_history_
+    assert start < 0.01 * largest
+    assert 0.2 * largest < end < 5 * largest
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_numeric_rate_in_the_diagonal_geometry_warns(loss, fit_intercept):
