@@ -30,6 +30,14 @@ class Stream(NamedTuple):
     classify: bool = False
 
 
+AUTO = {"learning_rate": "auto", "momentum": "auto", "preconditioner": "auto"}
+
+
+def classes_of(loss, y):
+    """What the first call has to be told of a classification."""
+    return {} if loss in ("squared", "several_targets") else {"classes": np.unique(y)}
+
+
 def waking(n, classify=False):
     """A column wakes to a hundred times its scale, half way."""
     rng = np.random.default_rng(0)
